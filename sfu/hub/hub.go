@@ -1,0 +1,199 @@
+// Package hub knows who publishes what and who consumes it: Streams, their
+// Publications and Subscriptions. Packets pass through it without a lock, from
+// the Source's goroutine to every Sink.
+//
+// Lock order: Hub.mu before Stream.mu. Sinks are updated under Stream.mu, so
+// that they see Snapshots in order; a Sink never calls back into the hub.
+// Sources are told of an end after the locks are released.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+// Errors that the hub reports.
+var (
+	// ErrPublisherExists: somebody else publishes this Stream.
+	ErrPublisherExists = errors.New("the stream has another publisher")
+	// ErrReplaced ends a Publication whose owner has published anew.
+	ErrReplaced = errors.New("replaced by a newer session of the same publisher")
+	// ErrPublicationOver: the Publication has ended.
+	ErrPublicationOver = errors.New("the publication is over")
+	// ErrTooManyStreams: the hub holds as many Streams as it may.
+	ErrTooManyStreams = errors.New("too many streams")
+)
+
+// Config sets the hub's limits. The zero value means the defaults.
+type Config struct {
+	// ReconnectWindow is how long a Stream waits for its publisher to come
+	// back before it ends.
+	ReconnectWindow time.Duration
+	// KeyframeInterval is the least time between keyframe requests to a
+	// publisher, per Layer.
+	KeyframeInterval time.Duration
+	// MaxStreams bounds the number of Streams, live or waited for.
+	MaxStreams int
+}
+
+const (
+	defaultReconnectWindow  = 30 * time.Second
+	defaultKeyframeInterval = 500 * time.Millisecond
+	defaultMaxStreams       = 10_000
+	tick                    = 250 * time.Millisecond
+	maxPending              = 8
+	videoCacheSize          = 2048
+	audioCacheSize          = 256
+)
+
+// Hub holds all Streams of this Node.
+type Hub struct {
+	cfg Config
+	log *slog.Logger
+
+	mu      sync.Mutex
+	streams map[string]*Stream
+}
+
+// New returns a Hub. Run must be called for its Streams to end in time.
+func New(cfg Config, log *slog.Logger) *Hub {
+	if cfg.ReconnectWindow <= 0 {
+		cfg.ReconnectWindow = defaultReconnectWindow
+	}
+	if cfg.KeyframeInterval <= 0 {
+		cfg.KeyframeInterval = defaultKeyframeInterval
+	}
+	if cfg.MaxStreams <= 0 {
+		cfg.MaxStreams = defaultMaxStreams
+	}
+	return &Hub{cfg: cfg, log: log, streams: map[string]*Stream{}}
+}
+
+// Run measures Layers, ends Streams whose reconnect window has closed and
+// forgets Streams that nobody needs, until ctx ends. It then ends every
+// Publication.
+func (h *Hub) Run(ctx context.Context) error {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			h.endAll(context.Cause(ctx))
+			return nil
+		case now := <-t.C:
+			h.housekeep(now)
+		}
+	}
+}
+
+func (h *Hub) housekeep(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, s := range h.streams {
+		s.mu.Lock()
+		s.tickLocked(now)
+		if s.unusedLocked() {
+			s.gone = true
+			delete(h.streams, name)
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (h *Hub) endAll(reason error) {
+	h.mu.Lock()
+	var all []*Publication
+	for _, s := range h.streams {
+		s.mu.Lock()
+		all = append(all, s.pending...)
+		if s.current != nil {
+			all = append(all, s.current)
+		}
+		s.mu.Unlock()
+	}
+	h.mu.Unlock()
+	for _, p := range all {
+		p.source.End(reason)
+	}
+}
+
+// lock returns the Stream of a name with its lock held, created when new.
+func (h *Hub) lock(name string) (*Stream, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.streams[name]
+	if s == nil {
+		if len(h.streams) >= h.cfg.MaxStreams {
+			return nil, fmt.Errorf("%w: %d", ErrTooManyStreams, len(h.streams))
+		}
+		s = newStream(name, h.cfg, h.log.With("stream", name))
+		h.streams[name] = s
+	}
+	s.mu.Lock()
+	return s, nil
+}
+
+// Publish reserves a Stream for a Source. The Publication does nothing to the
+// Stream until Start; until then a live one of the same owner goes on. Owner
+// is the identity behind the publisher: a Stream that has a publisher, live or
+// pending, of another owner gives ErrPublisherExists.
+func (h *Hub) Publish(name, owner string, src media.Source) (*Publication, error) {
+	s, err := h.lock(name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Publication{stream: s, owner: owner, source: src}
+	evicted, err := s.reserveLocked(p)
+	s.mu.Unlock()
+	if evicted != nil {
+		evicted.source.End(ErrReplaced)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Subscribe connects a Sink to a Stream, whether or not it is live. The same
+// Sink may subscribe many times, once for each viewer it serves: it still gets
+// each Packet once. With viewer set, the Subscription counts in
+// Snapshot.Viewers.
+func (h *Hub) Subscribe(name string, sink media.Sink, viewer bool) (*Subscription, error) {
+	s, err := h.lock(name)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return s.subscribeLocked(sink, viewer), nil
+}
+
+// Stream returns a Stream's present Snapshot, nil when nobody publishes or
+// watches under that name.
+func (h *Hub) Stream(name string) *media.Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.streams[name]; s != nil {
+		return s.snapshot.Load()
+	}
+	return nil
+}
+
+// Streams returns the Snapshots of all Streams, sorted by name.
+func (h *Hub) Streams() []*media.Snapshot {
+	h.mu.Lock()
+	all := make([]*media.Snapshot, 0, len(h.streams))
+	for _, s := range h.streams {
+		all = append(all, s.snapshot.Load())
+	}
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b *media.Snapshot) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

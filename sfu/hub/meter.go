@@ -1,0 +1,74 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+const (
+	// A video Layer is inactive after this long without a packet while a
+	// sibling goes on: the encoder has dropped it.
+	layerSilence = 700 * time.Millisecond
+	// When all Layers are silent at once the picture may just stand still, as
+	// in a shared screen; there is nothing better to switch to either.
+	trackSilence = 5 * time.Second
+	meterWindow  = 4 // ticks: one second
+)
+
+// meter turns running counters into rates over the last second.
+type meter struct {
+	at     [meterWindow + 1]time.Time
+	bytes  [meterWindow + 1]uint64
+	frames [meterWindow + 1]uint64
+	n      int
+}
+
+// add takes the counters at an instant and returns the rates, in bit/s and
+// frames/s, since the oldest instant it remembers.
+func (m *meter) add(now time.Time, bytes, frames uint64) (bitrate uint64, frameRate float64) {
+	i := m.n % len(m.at)
+	m.at[i], m.bytes[i], m.frames[i] = now, bytes, frames
+	m.n++
+	old := 0
+	if m.n > len(m.at) {
+		old = m.n % len(m.at)
+	}
+	d := now.Sub(m.at[old]).Seconds()
+	if d <= 0 {
+		return 0, 0
+	}
+	return uint64(float64(bytes-m.bytes[old]) * 8 / d), float64(frames-m.frames[old]) / d
+}
+
+// measureLocked updates the Layer's status; newest is when any video Layer of
+// the Publication last sent, in Unix nanoseconds. It reports whether the Layer
+// became active or inactive, or changed its size.
+func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
+	if !l.announced {
+		return false
+	}
+	last := l.lastPacket.Load()
+	silent := time.Duration(now.UnixNano() - last)
+	behind := time.Duration(newest - last)
+	active := l.Kind == media.Audio || (silent < trackSilence && behind < layerSilence)
+
+	before := l.Status()
+	size := l.size.Load()
+	status := media.LayerStatus{
+		Active: active, Width: int(size >> 32), Height: int(uint32(size)), //nolint:gosec // two halves
+		Packets: l.packets.Load(),
+	}
+	var rate float64
+	status.Bitrate, rate = l.meter.add(now, l.bytes.Load(), l.frames.Load())
+	if l.Kind == media.Video {
+		status.FrameRate = rate
+	}
+	if expected := l.last.Load() - l.first.Load() + 1; expected > status.Packets {
+		status.Lost = expected - status.Packets
+	}
+	l.SetStatus(status)
+	changed = active != l.active || status.Width != before.Width || status.Height != before.Height
+	l.active = active
+	return changed
+}
