@@ -1,0 +1,224 @@
+package forward
+
+import (
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+const (
+	// keptSegments is how many turns of Layers a NACK can reach back over.
+	keptSegments = 4
+	// clockTrust is how far the distance by two Layers' Clocks may differ from
+	// the distance by arrival before it is taken for wrong.
+	clockTrust = time.Second
+	// maxPause bounds the step over a pause, well below half the range of a
+	// 90 kHz timestamp (6.6 hours), where forwards would turn into backwards.
+	maxPause = time.Hour
+	// reorderedFrames is how far the timestamps of one Layer may run backwards
+	// for B-frames, in seconds; what runs back further is a new beginning.
+	reorderedFrames = 1
+
+	defaultClockRate = 90000
+)
+
+// Out holds the numbers under which a viewer gets a Packet.
+type Out struct {
+	// Seq is the outgoing sequence number, extended to 64 bits: its upper bits
+	// are the rollover counter of SRTP (RFC 3711 section 3.3.1).
+	Seq uint64
+	// Timestamp is the outgoing RTP timestamp.
+	Timestamp uint32
+	// PictureID and TL0PicIdx belong where Packet.Descriptor has positions.
+	// PictureID fits the width that the descriptor has there.
+	PictureID uint16
+	TL0PicIdx uint8
+}
+
+// segment is one Layer's turn. Within it, all numbers keep a constant distance
+// to those of the Source, so that a Packet that was lost and repaired finds its
+// own place and a NACK finds its Packet.
+type segment struct {
+	layer     *media.Layer
+	first     uint64 // the Source's sequence number of the first Packet
+	outFirst  uint64 // the outgoing one
+	timestamp uint32
+	pictureID uint16
+	tl0       uint8
+}
+
+func (g *segment) out(p *media.Packet) Out {
+	o := Out{Seq: p.Seq - g.first + g.outFirst, Timestamp: p.Timestamp + g.timestamp}
+	d := &p.Descriptor
+	if d.PictureIDPos != 0 {
+		o.PictureID = (d.PictureID + g.pictureID) & pictureMask(d)
+	}
+	if d.TL0PicIdxPos != 0 {
+		o.TL0PicIdx = d.TL0PicIdx + g.tl0
+	}
+	return o
+}
+
+// pictureMask holds the bits that a picture id has (RFC 7741 section 4.2).
+func pictureMask(d *media.Descriptor) uint16 {
+	if d.PictureIDLen == 1 {
+		return 0x7f
+	}
+	return 0x7fff
+}
+
+// Munger keeps one viewer's Track continuous over all changes of Layer: its
+// sequence numbers, timestamps and the picture numbers of VP8 and VP9. It is
+// a value; it is not safe for concurrent use.
+type Munger struct {
+	// segments is a ring; the newest is at (turns-1) % keptSegments.
+	segments [keptSegments]segment
+	turns    int
+
+	highest     uint64 // highest outgoing sequence number so far
+	lastSource  uint32 // the Source's timestamp of the latest Frame sent
+	lastArrival time.Time
+	lastPicture uint16
+	lastTL0     uint8
+	hasPicture  bool
+	hasTL0      bool
+}
+
+// NewMunger returns a Munger whose first Packet gets the sequence number
+// firstSeq. Below 2^15 the peer can place the first packets even when some are
+// lost (RFC 3711 section 3.3.1).
+func NewMunger(firstSeq uint16) Munger {
+	return Munger{highest: uint64(firstSeq) - 1} // may wrap below zero until the first Packet
+}
+
+// Started reports whether there was a first Packet.
+func (m *Munger) Started() bool { return m.turns > 0 }
+
+// TimestampOffset is the outgoing minus the Source's timestamp in the current
+// Layer, so that a sender report follows from Layer.Clock (RFC 3550 section
+// 6.4.1).
+func (m *Munger) TimestampOffset() uint32 {
+	if m.turns == 0 {
+		return 0
+	}
+	return m.segment().timestamp
+}
+
+// LastTimestamp is the outgoing timestamp of the latest Frame.
+func (m *Munger) LastTimestamp() uint32 { return m.lastSource + m.TimestampOffset() }
+
+// NextSeq is the extended sequence number that follows the highest sent.
+func (m *Munger) NextSeq() uint64 { return m.highest + 1 }
+
+func (m *Munger) segment() *segment { return &m.segments[(m.turns-1)%keptSegments] }
+
+// Switch begins the turn of a Layer with its first Packet, which Munge then
+// takes. Its number follows the highest one sent, its timestamp is later by
+// the time between the captures (R13, R19).
+func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
+	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1}
+	if m.turns > 0 {
+		next.timestamp = m.LastTimestamp() + m.step(l, p) - p.Timestamp
+	}
+	if d := &p.Descriptor; d.PictureIDPos != 0 && m.hasPicture {
+		next.pictureID = m.lastPicture + 1 - d.PictureID
+	}
+	if d := &p.Descriptor; d.TL0PicIdxPos != 0 && m.hasTL0 {
+		next.tl0 = m.lastTL0 + 1 - d.TL0PicIdx
+	}
+	m.turns++
+	*m.segment() = next
+	m.highest = next.outFirst
+	m.note(p, next.out(p))
+}
+
+// step returns the ticks from the latest Frame sent to the first Packet of a
+// new Layer; at least one.
+func (m *Munger) step(l *media.Layer, p *media.Packet) uint32 {
+	rate := int64(l.Codec.ClockRate)
+	if rate == 0 {
+		rate = defaultClockRate
+	}
+	d := p.Arrival.Sub(m.lastArrival)
+	old, okOld := m.segment().layer.Clock()
+	now, okNow := l.Clock()
+	if okOld && okNow && old.Rate > 0 && now.Rate > 0 {
+		byClock := now.Time(p.Timestamp).Sub(old.Time(m.lastSource))
+		if (byClock - d).Abs() <= clockTrust {
+			d = byClock
+		}
+	}
+	d = min(d, maxPause)
+	return uint32(max(1, int64(d)*rate/int64(time.Second))) //nolint:gosec // bounded by maxPause
+}
+
+// note remembers the Packet with the highest number so far.
+func (m *Munger) note(p *media.Packet, o Out) {
+	m.highest = o.Seq
+	m.lastSource, m.lastArrival = p.Timestamp, p.Arrival
+	if p.Descriptor.PictureIDPos != 0 {
+		m.lastPicture, m.hasPicture = o.PictureID, true
+	}
+	if p.Descriptor.TL0PicIdxPos != 0 {
+		m.lastTL0, m.hasTL0 = o.TL0PicIdx, true
+	}
+}
+
+// Munge returns the numbers for a Packet. It returns false for one that must
+// not be sent: it belongs to an earlier turn or precedes the first Packet of
+// this one. It does not look for duplicates, which the hub has dropped.
+func (m *Munger) Munge(l *media.Layer, p *media.Packet) (Out, bool) {
+	if m.turns == 0 {
+		return Out{}, false
+	}
+	g := m.segment()
+	if g.layer != l || p.Seq < g.first {
+		return Out{}, false
+	}
+	o := g.out(p)
+	if o.Seq > m.highest {
+		m.highest = o.Seq
+		m.advance(p, o)
+	}
+	return o, true
+}
+
+// advance notes a Packet that is newer than all before.
+func (m *Munger) advance(p *media.Packet, o Out) {
+	lastSource, lastArrival := m.lastSource, m.lastArrival
+	m.note(p, o)
+	back := int64(int32(lastSource - p.Timestamp)) //nolint:gosec // signed distance modulo 2^32
+	rate := int64(m.segment().layer.Codec.ClockRate)
+	if back > 0 && back < reorderedFrames*max(rate, 1) {
+		// A B-frame: what comes after the turn must pass the later Frame.
+		m.lastSource, m.lastArrival = lastSource, lastArrival
+	}
+}
+
+// Source finds what went out under a 16-bit sequence number, for a NACK (RFC
+// 4585 section 6.2.1). The Packet is nil when the number was not used, or its
+// turn is too long ago, or the Layer's History has forgotten it.
+func (m *Munger) Source(seq uint16) (l *media.Layer, p *media.Packet, out Out) {
+	if m.turns == 0 {
+		return nil, nil, Out{}
+	}
+	age := uint64(uint16(m.highest) - seq) //nolint:gosec // distance modulo 2^16
+	if age >= 1<<15 || age > m.highest {
+		return nil, nil, Out{}
+	}
+	ext := m.highest - age
+	for turn := m.turns; turn > max(0, m.turns-keptSegments); turn-- {
+		g := &m.segments[(turn-1)%keptSegments]
+		if ext < g.outFirst {
+			continue
+		}
+		if g.layer.History == nil {
+			break
+		}
+		if p = g.layer.History.Packet(ext - g.outFirst + g.first); p == nil {
+			break
+		}
+		return g.layer, p, g.out(p)
+	}
+	return nil, nil, Out{}
+}
