@@ -20,14 +20,20 @@ const (
 	av1N = 0x08 // first packet of a coded video sequence
 )
 
-const av1SequenceHeader = 1
+// OBU types of the AV1 specification, section 6.2.2. A Frame may begin with
+// any from 1 to 6 but a tile group.
+const (
+	av1SequenceHeader = 1
+	av1TileGroup      = 4
+	av1Frame          = 6
+)
 
 func (a *av1Parser) parse(payload []byte) (finding, bool) {
 	header, rest := payload[0], payload[1:]
 	if header&av1Z != 0 {
 		return finding{}, header&av1N == 0 && len(rest) > 0 // Z with N is not allowed
 	}
-	f := finding{start: true, key: header&av1N != 0}
+	f := finding{key: header&av1N != 0}
 	count := int(header>>4) & 0x03
 	if len(rest) == 0 {
 		return finding{}, false
@@ -37,11 +43,18 @@ func (a *av1Parser) parse(payload []byte) (finding, bool) {
 		if !ok || count != 0 && n > count {
 			return finding{}, false
 		}
+		rest = tail
+		if len(element) == 0 {
+			continue
+		}
+		t := element[0] >> 3 & 0x0f
+		if n == 1 {
+			f.start = f.key || t >= av1SequenceHeader && t <= av1Frame && t != av1TileGroup
+		}
 		whole := len(tail) > 0 || header&av1Y == 0
-		if whole && len(element) > 0 && element[0]>>3&0x0f == av1SequenceHeader {
+		if whole && t == av1SequenceHeader {
 			f.width, f.height = a.measure(element)
 		}
-		rest = tail
 	}
 	return f, true
 }

@@ -1,0 +1,63 @@
+package forward
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+func TestCacheRefusesDuplicatesAndOldPackets(t *testing.T) {
+	c := NewCache(3) // rounded up to 4
+	require.True(t, c.Put(&media.Packet{Seq: 10}))
+	require.False(t, c.Put(&media.Packet{Seq: 10}), "a duplicate")
+	require.True(t, c.Put(&media.Packet{Seq: 12}))
+	require.True(t, c.Put(&media.Packet{Seq: 11}), "repaired late")
+	require.True(t, c.Put(&media.Packet{Seq: 14}))
+	require.False(t, c.Put(&media.Packet{Seq: 10}), "older than the ring")
+	require.Nil(t, c.Packet(10), "overwritten by 14")
+	require.Nil(t, c.Packet(13), "never received")
+	require.Equal(t, uint64(12), c.Packet(12).Seq)
+}
+
+func TestCacheTakesAPacketBeforeTheFirst(t *testing.T) {
+	c := NewCache(4)
+	require.True(t, c.Put(&media.Packet{Seq: 2}))
+	require.True(t, c.Put(&media.Packet{Seq: 0}), "reordered at the very beginning")
+	require.Equal(t, uint64(0), c.Packet(0).Seq)
+}
+
+// The Cache holds all that was put within its size of the newest, and nothing
+// that was not put.
+func TestCacheAgreesWithAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const size = 16
+		c := NewCache(size)
+		base := rapid.SampledFrom([]uint64{0, 40, 1 << 40}).Draw(t, "base")
+		stored, newest := map[uint64]bool{}, uint64(0)
+		for range rapid.IntRange(1, 200).Draw(t, "packets") {
+			at := newest
+			if len(stored) == 0 {
+				at = base
+			}
+			seq := at + uint64(rapid.IntRange(0, 24).Draw(t, "ahead"))
+			seq -= min(seq, uint64(rapid.IntRange(0, 24).Draw(t, "behind")))
+			old := len(stored) > 0 && seq+size <= newest
+			require.Equal(t, !old && !stored[seq], c.Put(&media.Packet{Seq: seq}))
+			if !old {
+				stored[seq] = true
+			}
+			newest = max(newest, seq)
+			for probe := newest - min(newest, 2*size); probe <= newest; probe++ {
+				p := c.Packet(probe)
+				if p != nil {
+					require.True(t, stored[probe] && p.Seq == probe)
+				} else {
+					require.False(t, stored[probe] && probe+size > newest)
+				}
+			}
+		}
+	})
+}
