@@ -1,7 +1,6 @@
 package frames
 
 import (
-	"math"
 	"sync"
 	"time"
 
@@ -11,23 +10,31 @@ import (
 const (
 	// clockStep is the least change of a mapping that is worth telling.
 	clockStep = time.Millisecond
-	// window is how long an arrival counts as the earliest; a publisher's
-	// clock that runs 100 ppm off drifts by a millisecond in that time.
+	// clockReach is how many ticks a told mapping may be used for: half of
+	// what a timestamp can count from it.
+	clockReach = 1 << 30
+	// window is how long an arrival counts as the earliest. In that time a
+	// publisher's clock that is off by 100 ppm drifts by a millisecond.
 	window = 10 * time.Second
-	// clockJump is a change of the mapping that no network explains: the
-	// publisher has set its clock or its timestamps anew.
+	// clockJump is a difference that no network explains: somebody has set a
+	// clock or begun its timestamps anew.
 	clockJump = 2 * time.Second
+	// The publisher's NTP clock drifts against ours. A drift of more than
+	// driftSlack is followed by driftStep with each report, so slowly that
+	// neither a picture nor a sound jumps.
+	driftSlack = 10 * time.Millisecond
+	driftStep  = time.Millisecond
 )
 
 // Timebase is the time base of one Publication. Its Layers share it, so that
 // audio and video keep the relation that the publisher's sender reports give
-// them. It is safe for concurrent use.
+// them (R12). It is safe for concurrent use.
 type Timebase struct {
 	mu sync.Mutex
 	// offset is this Node's wall clock minus the publisher's NTP clock. It is
-	// one for all Layers.
+	// one for all Layers, and the arrivals of the keeper's packets gave it.
 	offset time.Duration
-	fixed  bool
+	keeper *LayerClock
 }
 
 // NewTimebase returns the Timebase of a new Publication.
@@ -39,65 +46,97 @@ func (t *Timebase) Layer(rate uint32) *LayerClock {
 	return &LayerClock{base: t, rate: rate}
 }
 
-// LayerClock maps the timestamps of one Layer to the wall clock: by arrival
-// times at first, by sender reports once they come. Its methods may be called
-// from several goroutines.
+// LayerClock maps the timestamps of one Layer to this Node's wall clock: by
+// the earliest arrivals at first, by sender reports once they come. It is safe
+// for concurrent use.
 type LayerClock struct {
 	base *Timebase
 	rate uint32
 
 	// Below belongs to the Timebase's lock.
-	started   bool
-	last      uint32 // newest timestamp
-	ext       int64  // newest timestamp, extended
-	recent    earliest
-	reported  bool
-	reportNTP time.Time
-	reportExt int64
-	told      media.Clock
-	toldAny   bool
+	started bool
+	last    uint32 // the newest timestamp
+	ticks   int64  // the same, extended
+
+	// zero is when timestamp 0 was captured, going by arrivals. Delay in the
+	// network only ever makes it later, so the earliest is the best.
+	zero earliest
+	// report is when the publisher says that reportTicks was captured, on our
+	// wall clock.
+	reported    bool
+	report      time.Time
+	reportTicks int64
+
+	told    media.Clock
+	hasTold bool
 }
 
-// Packet takes the arrival of a packet. It returns the Layer's mapping, and
-// whether it has changed enough to be told.
+// Packet takes the arrival of a packet, late ones too. It returns the Layer's
+// mapping, and whether that has changed enough to be told to others.
 func (c *LayerClock) Packet(ts uint32, arrival time.Time) (clock media.Clock, changed bool) {
 	c.base.mu.Lock()
 	defer c.base.mu.Unlock()
 	if c.rate == 0 {
 		return media.Clock{}, false
 	}
-	ext := c.extend(ts)
-	// What the arrival makes of timestamp 0; delay in the network only ever
-	// makes it later, so the earliest is the best.
-	c.recent.add(arrival, arrival.Add(-c.duration(ext)))
-	return c.settle(ts, ext)
+	ticks := c.extend(ts)
+	if !c.started || ticks > c.ticks {
+		c.started, c.last, c.ticks = true, ts, ticks
+	}
+	c.zero.add(arrival, arrival.Add(-c.duration(ticks)))
+	return c.settle(ts, ticks)
 }
 
-// Report takes an RTCP sender report (RFC 3550 section 6.4.1): ts was captured
-// at ntp by the publisher's clock.
+// Report takes an RTCP sender report (RFC 3550 section 6.4.1) at its arrival:
+// by the publisher's clock, ts was captured at ntp. A publisher without a wall
+// clock says 0, which tells nothing.
 func (c *LayerClock) Report(ntp uint64, ts uint32, arrival time.Time) (clock media.Clock, changed bool) {
 	c.base.mu.Lock()
 	defer c.base.mu.Unlock()
 	if c.rate == 0 || ntp == 0 {
 		return c.told, false
 	}
-	ext := c.extend(ts)
-	c.reported, c.reportNTP, c.reportExt = true, TimeFromNTP(ntp), ext
-	c.supervise(arrival)
-	return c.settle(ts, ext)
+	ticks := c.extend(ts)
+	if !c.started {
+		c.zero.add(arrival, arrival.Add(-c.duration(ticks)))
+		c.started, c.last, c.ticks = true, ts, ticks
+	}
+	said := TimeFromNTP(ntp)
+	c.reported = c.base.supervise(c, c.zero.min().Add(c.duration(ticks)).Sub(said))
+	c.report, c.reportTicks = said.Add(c.base.offset), ticks
+	return c.settle(ts, ticks)
 }
 
-// extend unwraps a timestamp next to the newest one.
+// supervise compares the offset with what a Layer's report and arrivals make
+// of it, and reports whether they agree. The first Layer to report keeps the
+// offset; another one that contradicts it is not believed, as two Layers that
+// set the offset in turn would make both jump.
+func (t *Timebase) supervise(c *LayerClock, seen time.Duration) bool {
+	if t.keeper == nil {
+		t.keeper, t.offset = c, seen
+		return true
+	}
+	drift := seen - t.offset
+	switch {
+	case drift.Abs() > clockJump && t.keeper == c:
+		t.offset = seen
+	case drift.Abs() > clockJump:
+		return false
+	case t.keeper != c:
+	case drift > driftSlack:
+		t.offset += driftStep
+	case drift < -driftSlack:
+		t.offset -= driftStep
+	}
+	return true
+}
+
+// extend unwraps a timestamp near the newest one.
 func (c *LayerClock) extend(ts uint32) int64 {
 	if !c.started {
-		c.started, c.last, c.ext = true, ts, int64(ts)
-		return c.ext
+		return int64(ts)
 	}
-	ext := c.ext + int64(int32(ts-c.last)) //nolint:gosec // signed distance modulo 2^32
-	if ext > c.ext {
-		c.last, c.ext = ts, ext
-	}
-	return ext
+	return c.ticks + int64(int32(ts-c.last)) //nolint:gosec // signed distance modulo 2^32
 }
 
 func (c *LayerClock) duration(ticks int64) time.Duration {
@@ -105,51 +144,35 @@ func (c *LayerClock) duration(ticks int64) time.Duration {
 	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
 }
 
-// supervise fixes the Timebase's offset at the first report, and anew when it
-// has come to contradict the arrivals.
-func (c *LayerClock) supervise(arrival time.Time) {
-	zero, ok := c.recent.min()
-	if !ok {
-		zero = arrival.Add(-c.duration(c.reportExt))
-	}
-	offset := zero.Add(c.duration(c.reportExt)).Sub(c.reportNTP)
-	t := c.base
-	if !t.fixed || (offset-t.offset).Abs() > clockJump {
-		t.offset, t.fixed = offset, true
-	}
-}
-
-// settle returns the mapping at a timestamp.
-func (c *LayerClock) settle(ts uint32, ext int64) (media.Clock, bool) {
-	now := media.Clock{Timestamp: ts, Rate: c.rate, Reported: c.reported && c.base.fixed}
-	if now.Reported {
-		now.Wall = c.reportNTP.Add(c.base.offset).Add(c.duration(ext - c.reportExt))
-	} else if zero, ok := c.recent.min(); ok {
-		now.Wall = zero.Add(c.duration(ext))
+// settle returns the mapping at a timestamp, and whether it differs from the
+// one that was told.
+func (c *LayerClock) settle(ts uint32, ticks int64) (media.Clock, bool) {
+	now := media.Clock{Timestamp: ts, Rate: c.rate, Reported: c.reported}
+	if c.reported {
+		now.Wall = c.report.Add(c.duration(ticks - c.reportTicks))
 	} else {
+		now.Wall = c.zero.min().Add(c.duration(ticks))
+	}
+	if c.hasTold && now.Reported == c.told.Reported && ts-c.told.Timestamp+clockReach < 2*clockReach &&
+		now.Wall.Sub(c.told.Time(ts)).Abs() <= clockStep {
 		return c.told, false
 	}
-	stale := !c.toldAny || now.Reported != c.told.Reported ||
-		uint32(ts-c.told.Timestamp) > math.MaxInt32/2 && int32(ts-c.told.Timestamp) > 0 || //nolint:gosec // signed distance
-		now.Wall.Sub(c.told.Time(ts)).Abs() > clockStep
-	if !stale {
-		return c.told, false
-	}
-	c.told, c.toldAny = now, true
+	c.told, c.hasTold = now, true
 	return now, true
 }
 
-// earliest finds the least value of a recent window: it keeps the least of the
-// present half and of the half before.
+// earliest finds the earliest instant in a recent window: it keeps that of the
+// present half and that of the half before.
 type earliest struct {
-	began           time.Time
+	began           time.Time // of the present half; zero before the first
 	present, before time.Time
 }
 
+// add takes an instant that was seen now.
 func (e *earliest) add(now, v time.Time) {
 	switch {
-	case e.began.IsZero():
-		e.began, e.present = now, v
+	case e.began.IsZero() || v.Sub(e.min()).Abs() > clockJump:
+		*e = earliest{began: now, present: v, before: v}
 	case now.Sub(e.began) > window/2:
 		e.began, e.before, e.present = now, e.present, v
 	case v.Before(e.present):
@@ -157,12 +180,10 @@ func (e *earliest) add(now, v time.Time) {
 	}
 }
 
-func (e *earliest) min() (time.Time, bool) {
-	if e.began.IsZero() {
-		return time.Time{}, false
+// min returns the earliest instant; add was called before.
+func (e *earliest) min() time.Time {
+	if e.before.Before(e.present) {
+		return e.before
 	}
-	if !e.before.IsZero() && e.before.Before(e.present) {
-		return e.before, true
-	}
-	return e.present, true
+	return e.present
 }
