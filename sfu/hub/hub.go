@@ -30,6 +30,8 @@ var (
 	ErrPublicationOver = errors.New("the publication is over")
 	// ErrTooManyStreams: the hub holds as many Streams as it may.
 	ErrTooManyStreams = errors.New("too many streams")
+	// ErrClosed: the hub has stopped and takes no more publishers.
+	ErrClosed = errors.New("the hub is closed")
 )
 
 // Config sets the hub's limits. The zero value means the defaults.
@@ -61,6 +63,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	streams map[string]*Stream
+	closed  bool
 }
 
 // New returns a Hub. Run must be called for its Streams to end in time.
@@ -101,7 +104,6 @@ func (h *Hub) housekeep(now time.Time) {
 		s.mu.Lock()
 		s.tickLocked(now)
 		if s.unusedLocked() {
-			s.gone = true
 			delete(h.streams, name)
 		}
 		s.mu.Unlock()
@@ -110,6 +112,7 @@ func (h *Hub) housekeep(now time.Time) {
 
 func (h *Hub) endAll(reason error) {
 	h.mu.Lock()
+	h.closed = true
 	var all []*Publication
 	for _, s := range h.streams {
 		s.mu.Lock()
@@ -129,6 +132,9 @@ func (h *Hub) endAll(reason error) {
 func (h *Hub) lock(name string) (*Stream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
 	s := h.streams[name]
 	if s == nil {
 		if len(h.streams) >= h.cfg.MaxStreams {
@@ -144,7 +150,8 @@ func (h *Hub) lock(name string) (*Stream, error) {
 // Publish reserves a Stream for a Source. The Publication does nothing to the
 // Stream until Start; until then a live one of the same owner goes on. Owner
 // is the identity behind the publisher: a Stream that has a publisher, live or
-// pending, of another owner gives ErrPublisherExists.
+// pending, of another owner gives ErrPublisherExists. It may also return
+// ErrTooManyStreams, and ErrClosed after Run has ended.
 func (h *Hub) Publish(name, owner string, src media.Source) (*Publication, error) {
 	s, err := h.lock(name)
 	if err != nil {
@@ -165,7 +172,8 @@ func (h *Hub) Publish(name, owner string, src media.Source) (*Publication, error
 // Subscribe connects a Sink to a Stream, whether or not it is live. The same
 // Sink may subscribe many times, once for each viewer it serves: it still gets
 // each Packet once. With viewer set, the Subscription counts in
-// Snapshot.Viewers.
+// Snapshot.Viewers. It may return ErrTooManyStreams, and ErrClosed after Run
+// has ended.
 func (h *Hub) Subscribe(name string, sink media.Sink, viewer bool) (*Subscription, error) {
 	s, err := h.lock(name)
 	if err != nil {

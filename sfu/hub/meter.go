@@ -54,11 +54,8 @@ func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
 	active := l.Kind == media.Audio || (silent < trackSilence && behind < layerSilence)
 
 	before := l.Status()
-	size := l.size.Load()
-	status := media.LayerStatus{
-		Active: active, Width: int(size >> 32), Height: int(uint32(size)), //nolint:gosec // two halves
-		Packets: l.packets.Load(),
-	}
+	status := media.LayerStatus{Active: active, Packets: l.packets.Load()}
+	status.Width, status.Height = l.pixels()
 	var rate float64
 	status.Bitrate, rate = l.meter.add(now, l.bytes.Load(), l.frames.Load())
 	if l.Kind == media.Video {

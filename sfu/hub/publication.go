@@ -166,10 +166,15 @@ type Layer struct {
 	meter     meter
 }
 
-// SetSize tells the picture's size in pixels. It takes effect with the next
-// measurement.
+// SetSize tells the picture's size in pixels. It takes effect with the first
+// Packet or else with the next measurement.
 func (l *Layer) SetSize(width, height int) {
 	l.size.Store(uint64(uint32(width))<<32 | uint64(uint32(height))) //nolint:gosec // sizes are small
+}
+
+func (l *Layer) pixels() (width, height int) {
+	size := l.size.Load()
+	return int(size >> 32), int(uint32(size)) //nolint:gosec // two halves
 }
 
 // Write gives a Packet to the Layer's History and to every Sink. Duplicates
@@ -210,6 +215,7 @@ func (l *Layer) announce() {
 		return
 	}
 	l.announced, l.active = true, true
-	l.SetStatus(media.LayerStatus{Active: true})
+	width, height := l.pixels()
+	l.SetStatus(media.LayerStatus{Active: true, Width: width, Height: height})
 	s.publishLocked()
 }

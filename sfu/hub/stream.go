@@ -30,7 +30,6 @@ type Stream struct {
 	viewers int
 	dirty   bool // a viewer came or went since the last Snapshot
 	changed chan struct{}
-	gone    bool // removed from the hub
 }
 
 func newStream(name string, cfg Config, log *slog.Logger) *Stream {
@@ -108,9 +107,9 @@ func (s *Stream) tickLocked(now time.Time) {
 func (s *Stream) subscribeLocked(sink media.Sink, viewer bool) *Subscription {
 	s.refs[sink]++
 	if s.refs[sink] == 1 {
+		sink.Update(s.snapshot.Load()) // before any Packet
 		sinks := append(slices.Clone(*s.sinks.Load()), sink)
 		s.sinks.Store(&sinks)
-		sink.Update(s.snapshot.Load())
 	}
 	if viewer {
 		s.viewers++

@@ -39,7 +39,11 @@ type Layer struct {
 // Sink that still needs a keyframe asks again later.
 func (l *Layer) RequestKeyframe(now time.Time) bool {
 	last := l.lastRequest.Load()
-	if now.UnixNano()-last < int64(l.KeyframeInterval) || !l.lastRequest.CompareAndSwap(last, now.UnixNano()) {
+	// A wall clock that was set back must not silence the requests.
+	if since := now.UnixNano() - last; since >= 0 && since < int64(l.KeyframeInterval) {
+		return false
+	}
+	if !l.lastRequest.CompareAndSwap(last, now.UnixNano()) {
 		return false
 	}
 	l.Source.RequestKeyframe(l)
