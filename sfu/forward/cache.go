@@ -12,9 +12,10 @@ var _ media.History = (*Cache)(nil)
 // readers, no lock. NACKs of all viewers are answered from it.
 type Cache struct {
 	slots []atomic.Pointer[media.Packet]
-	// newest is the highest sequence number put, only touched by the writer.
-	newest uint64
-	filled bool
+	// newest and keyframe have the highest sequence numbers of all and of the
+	// keyframes.
+	newest   atomic.Pointer[media.Packet]
+	keyframe atomic.Pointer[media.Packet]
 }
 
 // NewCache returns a Cache of at least size packets, rounded up to a power of
@@ -31,7 +32,8 @@ func NewCache(size int) *Cache {
 // is too old to be kept; neither is stored. Only one goroutine may call it.
 func (c *Cache) Put(p *media.Packet) bool {
 	size := uint64(len(c.slots))
-	if c.filled && p.Seq+size <= c.newest {
+	newest := c.newest.Load()
+	if newest != nil && p.Seq+size <= newest.Seq {
 		return false
 	}
 	slot := &c.slots[p.Seq&(size-1)]
@@ -39,10 +41,29 @@ func (c *Cache) Put(p *media.Packet) bool {
 		return false
 	}
 	slot.Store(p)
-	if !c.filled || p.Seq > c.newest {
-		c.newest, c.filled = p.Seq, true
+	if newest == nil || p.Seq > newest.Seq {
+		c.newest.Store(p)
+	}
+	if p.Keyframe {
+		if k := c.keyframe.Load(); k == nil || p.Seq > k.Seq {
+			c.keyframe.Store(p)
+		}
 	}
 	return true
+}
+
+// Newest returns the Packet with the highest sequence number, nil before the
+// first.
+func (c *Cache) Newest() *media.Packet { return c.newest.Load() }
+
+// Keyframe returns the newest keyframe's first Packet, from which a joiner can
+// be served up to Newest, or nil when there was none or it is too old. Packets
+// in between may be missing.
+func (c *Cache) Keyframe() *media.Packet {
+	if p := c.keyframe.Load(); p != nil && c.Packet(p.Seq) == p {
+		return p
+	}
+	return nil
 }
 
 // Packet returns the Packet with an extended sequence number, or nil when it

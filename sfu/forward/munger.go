@@ -45,10 +45,11 @@ type segment struct {
 	timestamp uint32
 	pictureID uint16
 	tl0       uint8
+	replay    replay
 }
 
 func (g *segment) out(p *media.Packet) Out {
-	o := Out{Seq: p.Seq - g.first + g.outFirst, Timestamp: p.Timestamp + g.timestamp}
+	o := Out{Seq: p.Seq - g.first + g.outFirst, Timestamp: g.replay.move(p) + g.timestamp}
 	d := &p.Descriptor
 	if d.PictureIDPos != 0 {
 		o.PictureID = (d.PictureID + g.pictureID) & pictureMask(d)
@@ -77,6 +78,7 @@ type Munger struct {
 
 	highest     uint64 // highest outgoing sequence number so far
 	lastSource  uint32 // the Source's timestamp of the latest Frame sent
+	lastOut     uint32 // the outgoing one
 	lastArrival time.Time
 	lastPicture uint16
 	lastTL0     uint8
@@ -105,7 +107,7 @@ func (m *Munger) TimestampOffset() uint32 {
 }
 
 // LastTimestamp is the outgoing timestamp of the latest Frame.
-func (m *Munger) LastTimestamp() uint32 { return m.lastSource + m.TimestampOffset() }
+func (m *Munger) LastTimestamp() uint32 { return m.lastOut }
 
 // NextSeq is the extended sequence number that follows the highest sent.
 func (m *Munger) NextSeq() uint64 { return m.highest + 1 }
@@ -115,10 +117,41 @@ func (m *Munger) segment() *segment { return &m.segments[(m.turns-1)%keptSegment
 // Switch begins the turn of a Layer with its first Packet, which Munge then
 // takes. Its number follows the highest one sent, its timestamp is later by
 // the time between the captures (R13, R19).
-func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
-	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1}
+func (m *Munger) Switch(l *media.Layer, p *media.Packet) { m.begin(l, p, p, replay{}) }
+
+// Replay begins the turn of a Layer like Switch, with a keyframe from its
+// History. Edge is the Layer's newest Packet; the viewer catches up with it at
+// speed times real time (at least 2). Due tells when to send each Packet.
+//
+// Replayed Frames get timestamps of the time at which they are due, not of
+// their capture, so that the viewer's jitter buffer sees a stream that is
+// merely fast. The numbers of the live Packets stay what they would be without
+// the replay, and with them TimestampOffset and the sender reports.
+func (m *Munger) Replay(l *media.Layer, p, edge *media.Packet, speed int) {
+	m.begin(l, p, edge, newReplay(p.Timestamp, edge.Timestamp, speed))
+}
+
+// Due returns how long after the begin of a Replay to send a Packet, and false
+// when it is not part of one: then it is live.
+func (m *Munger) Due(p *media.Packet) (after time.Duration, replayed bool) {
+	if m.turns == 0 {
+		return 0, false
+	}
+	g := m.segment()
+	ticks, replayed := g.replay.after(p)
+	return time.Duration(ticks) * time.Second / time.Duration(clockRate(g.layer)), replayed
+}
+
+// begin starts a turn with Packet p, timed so that Packet live, perhaps a later
+// one, is as far from what was sent as it was captured later.
+func (m *Munger) begin(l *media.Layer, p, live *media.Packet, r replay) {
+	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1, replay: r}
 	if m.turns > 0 {
-		next.timestamp = m.LastTimestamp() + m.step(l, p) - p.Timestamp
+		at := m.lastSource + m.TimestampOffset() + m.distance(l, live)
+		if int32(at-m.lastOut) < 1 { //nolint:gosec // signed distance modulo 2^32
+			at = m.lastOut + 1
+		}
+		next.timestamp = at - live.Timestamp
 	}
 	if d := &p.Descriptor; d.PictureIDPos != 0 && m.hasPicture {
 		next.pictureID = m.lastPicture + 1 - d.PictureID
@@ -128,17 +161,12 @@ func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
 	}
 	m.turns++
 	*m.segment() = next
-	m.highest = next.outFirst
 	m.note(p, next.out(p))
 }
 
-// step returns the ticks from the latest Frame sent to the first Packet of a
-// new Layer; at least one.
-func (m *Munger) step(l *media.Layer, p *media.Packet) uint32 {
-	rate := int64(l.Codec.ClockRate)
-	if rate == 0 {
-		rate = defaultClockRate
-	}
+// distance returns the ticks from the capture of the latest Frame sent to that
+// of a new Layer's Packet, modulo 2^32.
+func (m *Munger) distance(l *media.Layer, p *media.Packet) uint32 {
 	d := p.Arrival.Sub(m.lastArrival)
 	old, okOld := m.segment().layer.Clock()
 	now, okNow := l.Clock()
@@ -148,14 +176,21 @@ func (m *Munger) step(l *media.Layer, p *media.Packet) uint32 {
 			d = byClock
 		}
 	}
-	d = min(d, maxPause)
-	return uint32(max(1, int64(d)*rate/int64(time.Second))) //nolint:gosec // bounded by maxPause
+	d = max(-maxPause, min(d, maxPause))
+	return uint32(int64(d) * clockRate(l) / int64(time.Second)) //nolint:gosec // wraps by design
+}
+
+func clockRate(l *media.Layer) int64 {
+	if l.Codec.ClockRate == 0 {
+		return defaultClockRate
+	}
+	return int64(l.Codec.ClockRate)
 }
 
 // note remembers the Packet with the highest number so far.
 func (m *Munger) note(p *media.Packet, o Out) {
 	m.highest = o.Seq
-	m.lastSource, m.lastArrival = p.Timestamp, p.Arrival
+	m.lastSource, m.lastArrival, m.lastOut = p.Timestamp, p.Arrival, o.Timestamp
 	if p.Descriptor.PictureIDPos != 0 {
 		m.lastPicture, m.hasPicture = o.PictureID, true
 	}
@@ -177,7 +212,6 @@ func (m *Munger) Munge(l *media.Layer, p *media.Packet) (Out, bool) {
 	}
 	o := g.out(p)
 	if o.Seq > m.highest {
-		m.highest = o.Seq
 		m.advance(p, o)
 	}
 	return o, true
@@ -185,13 +219,13 @@ func (m *Munger) Munge(l *media.Layer, p *media.Packet) (Out, bool) {
 
 // advance notes a Packet that is newer than all before.
 func (m *Munger) advance(p *media.Packet, o Out) {
-	lastSource, lastArrival := m.lastSource, m.lastArrival
+	source, arrival, out := m.lastSource, m.lastArrival, m.lastOut
 	m.note(p, o)
-	back := int64(int32(lastSource - p.Timestamp)) //nolint:gosec // signed distance modulo 2^32
-	rate := int64(m.segment().layer.Codec.ClockRate)
-	if back > 0 && back < reorderedFrames*max(rate, 1) {
+	m.segment().replay.reach(p)
+	back := int64(int32(out - o.Timestamp)) //nolint:gosec // signed distance modulo 2^32
+	if back > 0 && back < reorderedFrames*clockRate(m.segment().layer) {
 		// A B-frame: what comes after the turn must pass the later Frame.
-		m.lastSource, m.lastArrival = lastSource, lastArrival
+		m.lastSource, m.lastArrival, m.lastOut = source, arrival, out
 	}
 }
 

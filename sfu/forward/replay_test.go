@@ -1,0 +1,128 @@
+package forward
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+// R8: a joiner starts at the cached keyframe and catches up with the live
+// edge. Frames leave when they are due and have the timestamps of that time;
+// at the edge the timestamps are those of a viewer without replay.
+func TestReplayCatchesUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := newEncoding(rapid.Uint64Range(0, 1<<40).Draw(t, "seq"), rapid.Uint32().Draw(t, "timestamp"))
+		behind := rapid.IntRange(1, 150).Draw(t, "frames behind")
+		speed := rapid.IntRange(2, 64).Draw(t, "speed")
+		var frames []*media.Packet
+		for i := range 400 {
+			frames = append(frames, e.packet(began.Add(time.Duration(i)*time.Second/30)))
+		}
+		first, edge := frames[0], frames[behind]
+		m := NewMunger(0)
+		m.Replay(e.Layer, first, edge, speed)
+		last, caughtUp := uint32(0), 0
+		for i, p := range frames {
+			after, replayed := m.Due(p)
+			out, ok := m.Munge(e.Layer, p)
+			require.True(t, ok)
+			require.Equal(t, uint64(i), out.Seq)
+			if i > 0 {
+				require.Positive(t, int32(out.Timestamp-last), "R13: never back")
+			}
+			last = out.Timestamp
+			if !replayed {
+				require.Equal(t, p.Timestamp, out.Timestamp)
+				continue
+			}
+			caughtUp = i
+			elapsed := out.Timestamp - edge.Timestamp
+			require.InDelta(t, after.Seconds()*90000, elapsed, 1, "the edge's timestamp when it is due")
+			_, same, again := m.Source(uint16(out.Seq))
+			require.Same(t, p, same)
+			require.Equal(t, out, again, "R6: a repeated Packet has the same timestamp")
+		}
+		meets := float64(behind) * float64(speed) / float64(speed-1)
+		require.InDelta(t, min(meets, 399), caughtUp, 1)
+		require.Zero(t, m.TimestampOffset())
+	})
+}
+
+// A replay in the middle of a session: the live timestamps go on by capture
+// time, the replay lies between.
+func TestReplayAfterAnotherLayer(t *testing.T) {
+	old, e := newEncoding(0, 5000), newEncoding(100, 0)
+	m := NewMunger(0)
+	p := old.packet(began)
+	m.Switch(old.Layer, p)
+
+	first := e.packet(began.Add(-1900 * time.Millisecond)) // 60 Frames before the edge
+	for range 59 {
+		e.packet(began)
+	}
+	edge := e.packet(began.Add(100 * time.Millisecond))
+	m.Replay(e.Layer, first, edge, 11)
+	require.Equal(t, Out{Seq: 1, Timestamp: 5000 + 9000}, munge(t, &m, e.Layer, first))
+	require.Equal(t, uint32(5000+9000), edge.Timestamp+m.TimestampOffset())
+
+	// The next switch comes during the replay: it still goes forward.
+	next := newEncoding(7, 77)
+	k := next.packet(began.Add(110 * time.Millisecond))
+	m.Switch(next.Layer, k)
+	require.Equal(t, Out{Seq: 2, Timestamp: 5000 + 110*90}, munge(t, &m, next.Layer, k))
+}
+
+func TestReplayEnds(t *testing.T) {
+	e := newEncoding(0, 0)
+	m := NewMunger(0)
+	_, replayed := m.Due(key)
+	require.False(t, replayed)
+	first := e.packet(began)
+	m.Replay(e.Layer, first, &media.Packet{Timestamp: 90_000}, 0)
+	_, replayed = m.Due(&media.Packet{Seq: 1, Timestamp: 3000})
+	require.True(t, replayed)
+	live := &media.Packet{Seq: 1, Timestamp: 200_000}
+	require.Equal(t, uint32(200_000), munge(t, &m, e.Layer, live).Timestamp)
+	wrapped := &media.Packet{Seq: 1 << 30, Timestamp: 3000}
+	_, replayed = m.Due(wrapped)
+	require.False(t, replayed, "13 hours later")
+	require.Equal(t, uint32(3000), munge(t, &m, e.Layer, wrapped).Timestamp)
+}
+
+func TestReplayWithoutALagIsASwitch(t *testing.T) {
+	for name, edge := range map[string]uint32{"none": 100, "behind": 50, "absurd": 100 + maxLag + 1} {
+		t.Run(name, func(t *testing.T) {
+			e := newEncoding(0, 100)
+			m := NewMunger(3)
+			p := e.packet(began)
+			m.Replay(e.Layer, p, &media.Packet{Timestamp: edge}, 8)
+			_, replayed := m.Due(p)
+			require.False(t, replayed)
+			require.Equal(t, Out{Seq: 3, Timestamp: 100}, munge(t, &m, e.Layer, p))
+		})
+	}
+}
+
+func TestCacheKnowsWhereAJoinerStarts(t *testing.T) {
+	c := NewCache(4)
+	require.Nil(t, c.Newest())
+	require.Nil(t, c.Keyframe())
+	put := func(seq uint64, key bool) *media.Packet {
+		p := &media.Packet{Seq: seq, Keyframe: key}
+		require.True(t, c.Put(p))
+		return p
+	}
+	put(1, false)
+	require.Nil(t, c.Keyframe())
+	second := put(3, true)
+	put(2, true)
+	require.Same(t, second, c.Keyframe(), "the newest, not the last to come")
+	newest := put(5, false)
+	require.Same(t, newest, c.Newest())
+	put(7, false)
+	require.Nil(t, c.Keyframe(), "no longer kept")
+}
