@@ -148,7 +148,7 @@ func (m *Munger) begin(l *media.Layer, p, live *media.Packet, r replay) {
 	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1, replay: r}
 	if m.turns > 0 {
 		at := m.lastSource + m.TimestampOffset() + m.distance(l, live)
-		if int32(at-m.lastOut) < 1 { //nolint:gosec // signed distance modulo 2^32
+		if int32(at-m.lastOut) < 1 { // signed distance modulo 2^32
 			at = m.lastOut + 1
 		}
 		next.timestamp = at - live.Timestamp
@@ -177,7 +177,7 @@ func (m *Munger) distance(l *media.Layer, p *media.Packet) uint32 {
 		}
 	}
 	d = max(-maxPause, min(d, maxPause))
-	return uint32(int64(d) * clockRate(l) / int64(time.Second)) //nolint:gosec // wraps by design
+	return uint32(int64(d) * clockRate(l) / int64(time.Second)) // wraps by design
 }
 
 func clockRate(l *media.Layer) int64 {
@@ -222,7 +222,7 @@ func (m *Munger) advance(p *media.Packet, o Out) {
 	source, arrival, out := m.lastSource, m.lastArrival, m.lastOut
 	m.note(p, o)
 	m.segment().replay.reach(p)
-	back := int64(int32(out - o.Timestamp)) //nolint:gosec // signed distance modulo 2^32
+	back := int64(int32(out - o.Timestamp)) // signed distance modulo 2^32
 	if back > 0 && back < reorderedFrames*clockRate(m.segment().layer) {
 		// A B-frame: what comes after the turn must pass the later Frame.
 		m.lastSource, m.lastArrival, m.lastOut = source, arrival, out
@@ -236,7 +236,7 @@ func (m *Munger) Source(seq uint16) (l *media.Layer, p *media.Packet, out Out) {
 	if m.turns == 0 {
 		return nil, nil, Out{}
 	}
-	age := uint64(uint16(m.highest) - seq) //nolint:gosec // distance modulo 2^16
+	age := uint64(uint16(m.highest) - seq) // distance modulo 2^16
 	if age >= 1<<15 || age > m.highest {
 		return nil, nil, Out{}
 	}

@@ -34,9 +34,9 @@ func newReplay(from, edge uint32, speed int) replay {
 	if lag == 0 || lag > maxLag {
 		return replay{}
 	}
-	k := uint32(max(minSpeed, min(speed, maxSpeed))) //nolint:gosec // bounded
+	k := uint32(max(minSpeed, min(speed, maxSpeed))) // bounded
 	meets := uint64(lag) * uint64(k) / uint64(k-1)
-	return replay{from: from, lag: lag, meets: uint32(meets), speed: k} //nolint:gosec // at most twice maxLag
+	return replay{from: from, lag: lag, meets: uint32(meets), speed: k} // at most twice maxLag
 }
 
 // after returns in how many ticks from the begin a Packet is due, and false

@@ -91,7 +91,7 @@ func (i *Inspector) Inspect(timestamp uint32, payload []byte) Info {
 	if f.start && !late && !i.begun {
 		i.begun, info.FrameStart = true, true
 	}
-	if f.key && !(i.keyed && i.keyTime == timestamp) {
+	if f.key && (!i.keyed || i.keyTime != timestamp) {
 		i.keyed, i.keyTime, info.Keyframe = true, timestamp, true
 	}
 	return info

@@ -136,7 +136,7 @@ func (c *LayerClock) extend(ts uint32) int64 {
 	if !c.started {
 		return int64(ts)
 	}
-	return c.ticks + int64(int32(ts-c.last)) //nolint:gosec // signed distance modulo 2^32
+	return c.ticks + int64(int32(ts-c.last)) // signed distance modulo 2^32
 }
 
 func (c *LayerClock) duration(ticks int64) time.Duration {

@@ -51,7 +51,7 @@ func vp8Descriptor(b []byte) (d media.Descriptor, n int, ok bool) {
 		if n >= len(b) {
 			return d, 0, false
 		}
-		d.TL0PicIdx, d.TL0PicIdxPos = b[n], uint8(n) //nolint:gosec // at most 4
+		d.TL0PicIdx, d.TL0PicIdxPos = b[n], uint8(n) // at most 4
 		n++
 	}
 	if ext&0x30 != 0 { // T or K
@@ -72,7 +72,7 @@ func pictureID(d *media.Descriptor, b []byte, at int) (next int, ok bool) {
 	if at >= len(b) {
 		return 0, false
 	}
-	d.PictureIDPos = uint8(at) //nolint:gosec // 1 or 2
+	d.PictureIDPos = uint8(at) // 1 or 2
 	if b[at]&0x80 == 0 {       // M
 		d.PictureID, d.PictureIDLen = uint16(b[at]), 1
 		return at + 1, true

@@ -90,7 +90,7 @@ func (d *vp9Descriptor) layerIndices(b []byte, n int, flexible bool) (next int, 
 	if n >= len(b) {
 		return 0, false
 	}
-	d.TL0PicIdx, d.TL0PicIdxPos = b[n], uint8(n) //nolint:gosec // at most 4
+	d.TL0PicIdx, d.TL0PicIdxPos = b[n], uint8(n) // at most 4
 	return n + 1, true
 }
 

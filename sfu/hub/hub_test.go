@@ -97,21 +97,21 @@ func TestStreamLife(t *testing.T) {
 			l.Write(packet(1))
 			p.End()
 			l.Write(packet(2))
-			time.Sleep(9 * time.Second)
+			<-time.After(9 * time.Second)
 			require.Equal(t, media.Reconnecting, h.Stream("s").State)
 			require.Empty(t, h.Stream("s").Video)
 		}
 		require.Equal(t, 2, s.count())
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		require.Equal(t, media.Ended, h.Stream("s").State)
 		require.Equal(t, []media.State{
 			media.Idle, media.Live, media.Reconnecting, media.Live, media.Reconnecting, media.Ended,
 		}, s.states())
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		require.Len(t, h.Streams(), 1, "a viewer keeps it")
 		sub.Close()
 		sub.Close()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		require.Nil(t, h.Stream("s"))
 		require.Empty(t, h.Streams())
 	})
@@ -126,18 +126,18 @@ func TestStreamIsForgottenAfterTheWindow(t *testing.T) {
 		require.ErrorIs(t, err, ErrTooManyStreams)
 		_, err = h.Subscribe("other", &sink{}, true)
 		require.ErrorIs(t, err, ErrTooManyStreams)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		require.NotNil(t, h.Stream("s"), "reserved")
 		require.NoError(t, p.Start())
 		p.End()
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		require.NotNil(t, h.Stream("s"))
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		require.Nil(t, h.Stream("s"))
 
 		p, _ = publish(t, h, "ann")
 		p.End() // never came up
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		require.Nil(t, h.Stream("s"))
 	})
 }
@@ -185,7 +185,7 @@ func TestWriteDropsDuplicates(t *testing.T) {
 		}
 		require.Equal(t, []uint64{10, 13, 11}, packetSeqs(s.packets))
 		require.Same(t, s.packets[2], l.History.Packet(11))
-		time.Sleep(tick + time.Millisecond)
+		<-time.After(tick + time.Millisecond)
 		require.Equal(t, uint64(3), l.Status().Packets)
 		require.Equal(t, uint64(1), l.Status().Lost)
 	})
@@ -201,7 +201,7 @@ func TestLayersStopAndReturn(t *testing.T) {
 		q, f, a := layer(t, p, h264, "q", 0), layer(t, p, h264, "f", 1), layer(t, p, opus, "", 0)
 		seq := uint64(0)
 		send := func(d time.Duration, layers ...*Layer) {
-			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			for end := time.Now().Add(d); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 				seq++
 				for _, l := range layers {
 					l.Write(packet(seq))
@@ -252,7 +252,7 @@ func TestSinkSubscribedManyTimes(t *testing.T) {
 		require.NoError(t, err)
 		l.Write(packet(1))
 		require.Equal(t, 1, group.count(), "once, however many viewers")
-		time.Sleep(tick + time.Millisecond)
+		<-time.After(tick + time.Millisecond)
 		require.Equal(t, 3, h.Stream("s").Viewers, "a recorder does not count")
 
 		snap, changed := sub.Watch()
