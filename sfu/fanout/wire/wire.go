@@ -3,9 +3,16 @@ package wire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Errors that this package reports.
@@ -17,6 +24,22 @@ var (
 	ErrQueueFull = errors.New("the send queue is full")
 	// ErrTooLarge: a datagram does not fit into a UDP packet or TCP frame.
 	ErrTooLarge = errors.New("the datagram is too large")
+	// ErrFamily: an IPv6 peer cannot be reached from an IPv4 socket.
+	ErrFamily = errors.New("the peer's address family is not that of the socket")
+)
+
+const (
+	// maxDatagram is what fits into one IPv4 UDP packet.
+	maxDatagram = 65507
+	// maxReceive bounds the datagrams that are taken in. Media, DTLS flights
+	// and STUN stay under the path's MTU; longer ones are dropped and counted.
+	maxReceive = 2048
+	maxSockets = 64
+
+	defaultReadBuffer    = 4 << 20
+	defaultWriteBuffer   = 2 << 20
+	defaultMaxTCP        = 4096
+	defaultMaxTCPPerAddr = 256
 )
 
 // Route is the way to a peer: its UDP address, or the TCP connection that it
@@ -25,6 +48,14 @@ var (
 type Route struct {
 	Addr netip.AddrPort
 	TCP  *TCPConn
+}
+
+// String gives the address, and "tcp" before it where that is the way.
+func (r Route) String() string {
+	if r.TCP != nil {
+		return "tcp " + r.Addr.String()
+	}
+	return r.Addr.String()
 }
 
 // Config sets the sockets. Only Listen is required.
@@ -48,6 +79,21 @@ type Config struct {
 	MaxTCP, MaxTCPPerAddr int
 }
 
+func (c Config) withDefaults() Config {
+	setDefault := func(v *int, def int) {
+		if *v <= 0 {
+			*v = def
+		}
+	}
+	setDefault(&c.Sockets, runtime.GOMAXPROCS(0))
+	c.Sockets = min(c.Sockets, maxSockets)
+	setDefault(&c.ReadBuffer, defaultReadBuffer)
+	setDefault(&c.WriteBuffer, defaultWriteBuffer)
+	setDefault(&c.MaxTCP, defaultMaxTCP)
+	setDefault(&c.MaxTCPPerAddr, defaultMaxTCPPerAddr)
+	return c
+}
+
 // Handler takes the datagrams of viewers. Its methods are called from several
 // reader goroutines at once and must not block.
 type Handler interface {
@@ -56,70 +102,179 @@ type Handler interface {
 	// publishers' side.
 	HandleDatagram(from Route, data []byte) (claimed bool)
 	// HandleClosed tells that a TCP connection, one of whose datagrams was
-	// claimed, is gone.
+	// claimed, is gone. It is called once per connection.
 	HandleClosed(from Route)
 }
 
 // Wire is the set of open media sockets.
 type Wire struct {
-	cfg Config
-	log *slog.Logger
+	cfg     Config
+	log     *slog.Logger
+	sockets []*socket
+	local   netip.AddrPort
+	tcp     *tcpServer // nil without TCP
+	pubUDP  *publisherUDP
+	hosts   []Candidate
+	counts  counters
+	closing sync.Once
 }
 
 // Listen opens all sockets. The error wraps ErrListen and names the setting
-// at fault.
+// at fault. The sockets are given back by Run or Close.
 func Listen(cfg Config, log *slog.Logger) (*Wire, error) {
-	return &Wire{cfg: cfg, log: log}, nil
+	cfg = cfg.withDefaults()
+	if isOff(cfg.Listen) {
+		return nil, fmt.Errorf("%w: media.listen is empty; media needs a UDP port", ErrListen)
+	}
+	w := &Wire{cfg: cfg, log: log}
+	if err := w.openUDP(); err != nil {
+		w.closeSockets()
+		return nil, err
+	}
+	w.pubUDP = newPublisherUDP(w)
+	if !isOff(cfg.TCPListen) {
+		tcp, err := listenTCP(cfg, log, &w.counts)
+		if err != nil {
+			w.closeSockets()
+			return nil, err
+		}
+		w.tcp = tcp
+	}
+	w.hosts = hostCandidates(cfg.PublicIPs, w.local, w.tcpAddr(), interfaceAddrs)
+	return w, nil
+}
+
+// isOff tells whether a listen setting turns its listener off.
+func isOff(listen string) bool { return listen == "" || listen == "off" }
+
+// listenHint turns the usual mistakes into advice.
+func listenHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return " (another program has this port)"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return " (not an address of this machine; to announce a public address behind NAT, set media.public-ip)"
+	case errors.Is(err, syscall.EACCES):
+		return " (ports under 1024 need CAP_NET_BIND_SERVICE)"
+	}
+	return ""
 }
 
 // Run reads until ctx ends; then all sockets are closed and all goroutines
-// gone. It must be called once, also to give the sockets back.
-func (w *Wire) Run(ctx context.Context, h Handler) error { return nil }
+// gone. It is called once. An error means that a socket broke.
+func (w *Wire) Run(ctx context.Context, h Handler) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range w.sockets {
+		group.Go(func() error { return s.read(ctx, h, w.pubUDP, &w.counts) })
+	}
+	if w.tcp != nil {
+		group.Go(func() error { return w.tcp.accept(ctx, group, h) })
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		return w.Close()
+	})
+	return group.Wait()
+}
+
+// Close closes all sockets; a Run under way returns. It may be called again.
+func (w *Wire) Close() error {
+	w.closing.Do(func() {
+		w.closeSockets()
+		if w.tcp != nil {
+			w.tcp.close()
+		}
+		_ = w.pubUDP.Close()
+	})
+	return nil
+}
+
+func (w *Wire) closeSockets() {
+	for _, s := range w.sockets {
+		_ = s.conn.Close()
+	}
+}
 
 // Send sends one datagram now. It does not block and may be called from any
 // goroutine. It returns ErrQueueFull when the datagram was dropped for want of
 // room and net.ErrClosed when the way is closed.
-func (w *Wire) Send(to Route, data []byte) error { return nil }
+func (w *Wire) Send(to Route, data []byte) error {
+	var err error
+	if to.TCP != nil {
+		err = to.TCP.enqueue(data)
+	} else {
+		err = w.sockets[0].send(to.Addr, data)
+	}
+	if err != nil {
+		w.counts.sendDropped.Add(1)
+		return fmt.Errorf("send to %s: %w", to, err)
+	}
+	w.counts.sent.Add(1)
+	return nil
+}
 
 // Sockets returns the number of UDP sockets.
-func (w *Wire) Sockets() int { return 1 }
+func (w *Wire) Sockets() int { return len(w.sockets) }
 
 // LocalAddr returns the UDP address that the sockets are bound to.
-func (w *Wire) LocalAddr() netip.AddrPort { return netip.AddrPort{} }
+func (w *Wire) LocalAddr() netip.AddrPort { return w.local }
 
-// NewBatch returns an empty Batch that sends from the given UDP socket
-// (counted from 0, modulo their number).
-func (w *Wire) NewBatch(socket int) *Batch { return &Batch{} }
+// TCPAddr returns the ICE-TCP address; the zero value without TCP.
+func (w *Wire) TCPAddr() netip.AddrPort { return w.tcpAddr() }
+
+func (w *Wire) tcpAddr() netip.AddrPort {
+	if w.tcp == nil {
+		return netip.AddrPort{}
+	}
+	return w.tcp.addr
+}
 
 // PublisherUDP returns the publishers' view of the UDP port; always the same.
-func (w *Wire) PublisherUDP() net.PacketConn { return nil }
+// It also has the AddrPort methods that pion/ice uses to save allocations.
+func (w *Wire) PublisherUDP() net.PacketConn { return w.pubUDP }
 
-// PublisherTCP returns the publishers' view of the TCP port; nil without TCP.
-func (w *Wire) PublisherTCP() net.Listener { return nil }
+// PublisherTCP returns the publishers' view of the TCP port: the connections
+// whose first frame no Handler claimed, with that frame still to be read. It
+// is nil without TCP.
+func (w *Wire) PublisherTCP() net.Listener {
+	if w.tcp == nil {
+		return nil
+	}
+	return w.tcp.publishers
+}
 
-// Candidates returns the host candidates of this port, best first.
-func (w *Wire) Candidates() []Candidate { return nil }
+// Candidates returns the host candidates of this port, best first. They are
+// found once, at Listen.
+func (w *Wire) Candidates() []Candidate { return append([]Candidate(nil), w.hosts...) }
 
-// Batch collects datagrams in one slab of memory and sends them together.
-type Batch struct{}
+// Stats counts since Listen, in datagrams where nothing else is said.
+type Stats struct {
+	Received         uint64 // over UDP
+	Oversized        uint64 // over UDP, dropped for their length
+	PublisherDropped uint64 // unclaimed, and the publishers' queue was full
+	Sent             uint64
+	SendDropped      uint64 // no room, no way or no answer from the kernel
+	Trains           uint64 // UDP_SEGMENT messages
+	TCPOpen          int64  // connections, publishers' included
+	TCPRefused       uint64 // connections over the limits or with garbage
+	GSO              bool   // UDP_SEGMENT is in use
+}
 
-// Reserve returns n bytes.
-func (b *Batch) Reserve(n int) []byte { return make([]byte, n) }
+type counters struct {
+	received, oversized, publisherDropped atomic.Uint64
+	sent, sendDropped, trains             atomic.Uint64
+	tcpRefused                            atomic.Uint64
+	tcpOpen                               atomic.Int64
+}
 
-// Commit addresses the first n reserved bytes.
-func (b *Batch) Commit(to Route, n int) {}
-
-// Flush sends everything committed.
-func (b *Batch) Flush() (sent, dropped int) { return 0, 0 }
-
-// TCPConn is one ICE-TCP connection of a viewer.
-type TCPConn struct{}
-
-// Close closes the connection.
-func (c *TCPConn) Close() error { return nil }
-
-// Candidate is one host candidate.
-type Candidate struct{}
-
-// String gives the value of an a=candidate attribute (RFC 8839 section 5.1).
-func (c Candidate) String() string { return "" }
+// Stats returns the counts so far.
+func (w *Wire) Stats() Stats {
+	c := &w.counts
+	return Stats{
+		Received: c.received.Load(), Oversized: c.oversized.Load(),
+		PublisherDropped: c.publisherDropped.Load(),
+		Sent:             c.sent.Load(), SendDropped: c.sendDropped.Load(), Trains: c.trains.Load(),
+		TCPOpen: c.tcpOpen.Load(), TCPRefused: c.tcpRefused.Load(),
+		GSO: w.sockets[0].gso.Load(),
+	}
+}
