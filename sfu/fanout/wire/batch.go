@@ -1,5 +1,3 @@
-//go:build linux
-
 package wire
 
 import (
@@ -20,6 +18,9 @@ const (
 	// maxTrainErrors in a row without one train that passed mean that
 	// UDP_SEGMENT does not work here at all.
 	maxTrainErrors = 64
+	// sendWait bounds how long a Batch waits for room in a socket's buffer.
+	// Where it does not drain at all, newer packets are worth more than these.
+	sendWait = 2 * time.Millisecond
 )
 
 func namePointer(sa *sockaddr) unsafe.Pointer { return unsafe.Pointer(sa) }

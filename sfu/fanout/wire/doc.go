@@ -10,6 +10,8 @@
 // ICE-TCP (RFC 6544, passive) carries the same datagrams in RFC 4571 frames;
 // a slow TCP peer fills its own bounded queue and blocks nobody.
 //
+// It is written for Linux.
+//
 // Lock order: none is held while another is taken, but for a TCP connection
 // that is closed while Wire.mu guards the table of connections.
 package wire

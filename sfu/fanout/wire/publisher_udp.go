@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -18,10 +20,13 @@ type publisherUDP struct {
 	wire     *Wire
 	queue    chan *datagram
 	free     sync.Pool // *datagram
-	deadline deadline
+	deadline *deadline
 	done     chan struct{}
 	once     sync.Once
 }
+
+// errViewClosed is net.ErrClosed to Go and an orderly end to pion's mux.
+var errViewClosed = fmt.Errorf("%w: %w", net.ErrClosed, io.EOF)
 
 type datagram struct {
 	from netip.AddrPort
@@ -65,7 +70,7 @@ func (p *publisherUDP) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	expired := p.deadline.wait()
 	select {
 	case <-p.done:
-		return 0, netip.AddrPort{}, net.ErrClosed
+		return 0, netip.AddrPort{}, errViewClosed
 	case <-expired:
 		return 0, netip.AddrPort{}, os.ErrDeadlineExceeded
 	default:
@@ -76,7 +81,7 @@ func (p *publisherUDP) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 		p.free.Put(d)
 		return n, from, nil
 	case <-p.done:
-		return 0, netip.AddrPort{}, net.ErrClosed
+		return 0, netip.AddrPort{}, errViewClosed
 	case <-expired:
 		return 0, netip.AddrPort{}, os.ErrDeadlineExceeded
 	}
@@ -134,61 +139,3 @@ func (p *publisherUDP) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline does nothing: writes do not wait.
 func (p *publisherUDP) SetWriteDeadline(time.Time) error { return nil }
-
-// deadline is a point in time that readers wait for and that may be moved
-// while they wait.
-type deadline struct {
-	mu    *sync.Mutex
-	state *deadlineState
-}
-
-type deadlineState struct {
-	timer   *time.Timer
-	expired chan struct{}
-	closed  bool
-}
-
-func newDeadline() deadline {
-	return deadline{mu: &sync.Mutex{}, state: &deadlineState{expired: make(chan struct{})}}
-}
-
-// wait returns the channel that is closed when the deadline passes.
-func (d deadline) wait() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.state.expired
-}
-
-// set moves the deadline; the zero time means none. Readers that wait already
-// see an earlier deadline at once, but wait on when theirs was lifted.
-func (d deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.state
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
-	if s.closed {
-		s.expired, s.closed = make(chan struct{}), false
-	}
-	if t.IsZero() {
-		return
-	}
-	wait := time.Until(t)
-	if wait <= 0 {
-		close(s.expired)
-		s.closed = true
-		return
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(wait, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if s.timer == timer && !s.closed {
-			close(s.expired)
-			s.closed = true
-		}
-	})
-	s.timer = timer
-}

@@ -1,5 +1,3 @@
-//go:build linux
-
 package wire
 
 import (
@@ -12,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -262,8 +259,3 @@ func (r *receiver) handIn(i int, h Handler, publishers *publisherUDP, counts *co
 		}
 	}
 }
-
-// sendWait bounds how long a Batch waits for room in a socket's buffer. The
-// buffer holds hundreds of milliseconds of one viewer's media; where it does
-// not drain at all, newer packets are worth more than these.
-const sendWait = 2 * time.Millisecond
