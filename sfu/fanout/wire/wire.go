@@ -117,6 +117,7 @@ type Wire struct {
 	hosts   []Candidate
 	counts  counters
 	closing sync.Once
+	closed  chan struct{}
 }
 
 // Listen opens all sockets. The error wraps ErrListen and names the setting
@@ -126,7 +127,7 @@ func Listen(cfg Config, log *slog.Logger) (*Wire, error) {
 	if isOff(cfg.Listen) {
 		return nil, fmt.Errorf("%w: media.listen is empty; media needs a UDP port", ErrListen)
 	}
-	w := &Wire{cfg: cfg, log: log}
+	w := &Wire{cfg: cfg, log: log, closed: make(chan struct{})}
 	if err := w.openUDP(); err != nil {
 		w.closeSockets()
 		return nil, err
@@ -171,7 +172,10 @@ func (w *Wire) Run(ctx context.Context, h Handler) error {
 		group.Go(func() error { return w.tcp.accept(ctx, group, h) })
 	}
 	group.Go(func() error {
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-w.closed:
+		}
 		return w.Close()
 	})
 	return group.Wait()
@@ -180,6 +184,7 @@ func (w *Wire) Run(ctx context.Context, h Handler) error {
 // Close closes all sockets; a Run under way returns. It may be called again.
 func (w *Wire) Close() error {
 	w.closing.Do(func() {
+		close(w.closed)
 		w.closeSockets()
 		if w.tcp != nil {
 			w.tcp.close()
