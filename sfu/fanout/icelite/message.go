@@ -54,7 +54,10 @@ func username(data []byte) (local, remote []byte, ok bool) {
 		}
 		if typ == stun.AttrUsername {
 			// The receiver's ufrag comes first (RFC 8445 section 7.2.2).
-			return bytes.Cut(rest[:n], []byte{':'})
+			if local, remote, ok = bytes.Cut(rest[:n], []byte{':'}); ok {
+				return local, remote, true
+			}
+			break
 		}
 		rest = rest[padded:]
 	}
