@@ -230,6 +230,63 @@ func TestBatchFlushesWhenFull(t *testing.T) {
 	require.Zero(t, b.used)
 }
 
+// The kernel may take a part of what it is given, and then nothing for a while.
+func TestPartialSends(t *testing.T) {
+	w := start(t, Config{Sockets: 1}, newRecorder("none"))
+	c := peer(t)
+	b := w.NewBatch(0)
+	real := b.try
+	calls := 0
+	b.try = func(fd uintptr) {
+		calls++
+		if calls%2 == 0 {
+			b.n, b.errno = 0, unix.EINTR
+			return
+		}
+		b.out = b.out[:1]
+		real(fd)
+	}
+	sizes := []int{30, 20, 40, 40, 10}
+	for i, n := range sizes {
+		commit(b, Route{Addr: addrOf(c)}, i, n)
+	}
+	sent, dropped := b.Flush()
+	require.Equal(t, []int{len(sizes), 0}, []int{sent, dropped})
+	for i, n := range sizes {
+		requireDatagram(t, c, t, i, n)
+	}
+}
+
+// A socket whose buffer does not drain costs one bounded wait per flush, then
+// its datagrams are dropped; later ones pass again.
+func TestNoRoomInTheKernel(t *testing.T) {
+	w := start(t, Config{Sockets: 1}, newRecorder("none"))
+	c := peer(t)
+	b := w.NewBatch(0)
+	real := b.try
+	full := func(uintptr) { b.n, b.errno = 0, unix.EAGAIN }
+	b.try = full
+	for i := range 4 {
+		commit(b, Route{Addr: addrOf(c)}, i, 40+i)
+	}
+	sent, dropped := b.Flush()
+	require.Equal(t, []int{0, 4}, []int{sent, dropped})
+	require.EqualValues(t, 4, w.Stats().SendDropped)
+
+	tries := 0
+	b.try = func(fd uintptr) { // room comes while we wait
+		if tries++; tries == 1 {
+			full(fd)
+			return
+		}
+		real(fd)
+	}
+	commit(b, Route{Addr: addrOf(c)}, 7, 40)
+	sent, dropped = b.Flush()
+	require.Equal(t, []int{1, 0}, []int{sent, dropped})
+	requireDatagram(t, c, t, 7, 40)
+}
+
 func TestBatchDoesNotAllocate(t *testing.T) {
 	w := start(t, Config{Sockets: 1}, newRecorder("none"))
 	to := Route{Addr: addrOf(peer(t))}

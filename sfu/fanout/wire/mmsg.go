@@ -48,6 +48,13 @@ func sendmmsg(fd uintptr, msgs []mmsghdr) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// sendto sends one datagram without waiting.
+func sendto(fd uintptr, data []byte, name *sockaddr, nameLen uint32) syscall.Errno {
+	_, _, errno := unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(data))),
+		uintptr(len(data)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(nameLen))
+	return errno
+}
+
 // recvmmsg takes the datagrams that have come in, without waiting.
 func recvmmsg(fd uintptr, msgs []mmsghdr) (int, syscall.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&msgs[0])),

@@ -124,26 +124,24 @@ func (s *socket) probe(cfg Config) error {
 	return err
 }
 
-// single sends one datagram; it is pooled, since its fields go to the kernel
-// by address.
+// single sends one datagram by sendto, which costs the kernel less than a
+// message header does. It is pooled, since its fields go to the kernel by
+// address.
 type single struct {
-	msgs  [1]mmsghdr
-	iov   unix.Iovec
-	name  sockaddr
-	errno syscall.Errno
-	fn    func(fd uintptr)
+	data    []byte
+	name    sockaddr
+	nameLen uint32
+	errno   syscall.Errno
+	fn      func(fd uintptr)
 }
 
 func newSingle() *single {
 	o := &single{}
-	o.msgs[0].hdr.Iov = &o.iov
-	o.msgs[0].hdr.SetIovlen(1)
-	o.msgs[0].hdr.Name = (*byte)(namePointer(&o.name))
 	o.fn = func(fd uintptr) {
 		// A pending error of another peer's ICMP answer is reported once and
 		// sends nothing; so is an interruption.
 		for range 3 {
-			if _, o.errno = sendmmsg(fd, o.msgs[:]); o.errno == 0 || !isStray(o.errno) {
+			if o.errno = sendto(fd, o.data, &o.name, o.nameLen); o.errno == 0 || !isStray(o.errno) {
 				return
 			}
 		}
@@ -167,16 +165,12 @@ func (s *socket) send(to netip.AddrPort, data []byte) error {
 	}
 	o := s.singles.Get().(*single)
 	defer s.singles.Put(o)
-	if o.msgs[0].hdr.Namelen = encode(&o.name, to, s.inet6); o.msgs[0].hdr.Namelen == 0 {
+	if o.nameLen = encode(&o.name, to, s.inet6); o.nameLen == 0 {
 		return ErrFamily
 	}
-	o.iov = unix.Iovec{}
-	if len(data) > 0 {
-		o.iov.Base = &data[0]
-		o.iov.SetLen(len(data))
-	}
+	o.data = data
 	err := s.raw.Control(o.fn)
-	o.iov.Base = nil
+	o.data = nil
 	switch {
 	case err != nil:
 		return net.ErrClosed
