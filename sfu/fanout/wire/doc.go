@@ -12,6 +12,5 @@
 //
 // It is written for Linux.
 //
-// Lock order: none is held while another is taken, but for a TCP connection
-// that is closed while Wire.mu guards the table of connections.
+// No lock is held while another is taken or while a Handler is called.
 package wire

@@ -95,7 +95,8 @@ func (c Config) withDefaults() Config {
 }
 
 // Handler takes the datagrams of viewers. Its methods are called from several
-// reader goroutines at once and must not block.
+// reader goroutines at once and must not block; what comes over one Route comes
+// from one goroutine, in order.
 type Handler interface {
 	// HandleDatagram takes one datagram. The data is valid only during the
 	// call. It returns false for what is not a viewer's: that goes to the
