@@ -3,7 +3,6 @@ package wire
 import (
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,8 +21,6 @@ const (
 	// Where it does not drain at all, newer packets are worth more than these.
 	sendWait = 2 * time.Millisecond
 )
-
-func namePointer(sa *sockaddr) unsafe.Pointer { return unsafe.Pointer(sa) }
 
 // message is one entry of a Batch: a datagram, or a train of datagrams to one
 // peer, each of size segment but for the last, which may be shorter.
@@ -46,7 +43,7 @@ func newSender(n int) sender {
 	for i := range s.msgs {
 		s.msgs[i].hdr.Iov = &s.iovs[i]
 		s.msgs[i].hdr.SetIovlen(1)
-		s.msgs[i].hdr.Name = (*byte)(namePointer(&s.names[i]))
+		s.msgs[i].hdr.Name = namePointer(&s.names[i])
 	}
 	return s
 }
@@ -158,7 +155,7 @@ func (b *Batch) extend(to Route, n int) bool {
 	if m.segments == 2 {
 		b.controls[i].size = uint16(m.segment)
 		h := &b.main.msgs[i].hdr
-		h.Control = (*byte)(unsafe.Pointer(&b.controls[i]))
+		h.Control = b.controls[i].pointer()
 		h.SetControllen(segmentControlLen)
 	}
 	return true

@@ -235,7 +235,7 @@ func TestPartialSends(t *testing.T) {
 	w := start(t, Config{Sockets: 1}, newRecorder("none"))
 	c := peer(t)
 	b := w.NewBatch(0)
-	real := b.try
+	kernel := b.try
 	calls := 0
 	b.try = func(fd uintptr) {
 		calls++
@@ -244,7 +244,7 @@ func TestPartialSends(t *testing.T) {
 			return
 		}
 		b.out = b.out[:1]
-		real(fd)
+		kernel(fd)
 	}
 	sizes := []int{30, 20, 40, 40, 10}
 	for i, n := range sizes {
@@ -263,7 +263,7 @@ func TestNoRoomInTheKernel(t *testing.T) {
 	w := start(t, Config{Sockets: 1}, newRecorder("none"))
 	c := peer(t)
 	b := w.NewBatch(0)
-	real := b.try
+	kernel := b.try
 	full := func(uintptr) { b.n, b.errno = 0, unix.EAGAIN }
 	b.try = full
 	for i := range 4 {
@@ -279,7 +279,7 @@ func TestNoRoomInTheKernel(t *testing.T) {
 			full(fd)
 			return
 		}
-		real(fd)
+		kernel(fd)
 	}
 	commit(b, Route{Addr: addrOf(c)}, 7, 40)
 	sent, dropped = b.Flush()

@@ -2,7 +2,7 @@ package wire
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Register adds the counts of Stats to a registry, as freshet_media_…
+// Register adds the counts of Stats to a registry, under freshet_media_.
 func (w *Wire) Register(reg prometheus.Registerer) error {
 	counter := func(name, help string, value func(Stats) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(

@@ -1,3 +1,4 @@
+//nolint:gosec // All use of unsafe is in this file: the kernel takes addresses.
 package wire
 
 import (
@@ -36,6 +37,10 @@ func newSegmentControl() segmentControl {
 	c.hdr.SetLen(unix.CmsgLen(2))
 	return c
 }
+
+func (c *segmentControl) pointer() *byte { return (*byte)(unsafe.Pointer(c)) }
+
+func namePointer(sa *sockaddr) *byte { return (*byte)(unsafe.Pointer(sa)) }
 
 // sendmmsg sends as many of the messages as the kernel takes without waiting.
 // With an error none was sent, and the error is the first message's.

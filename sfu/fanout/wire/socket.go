@@ -151,11 +151,8 @@ func newSingle() *single {
 
 // isStray tells an error that says nothing about the message at hand.
 func isStray(errno syscall.Errno) bool {
-	switch errno {
-	case unix.EINTR, unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH:
-		return true
-	}
-	return false
+	return errno == unix.EINTR || errno == unix.ECONNREFUSED ||
+		errno == unix.EHOSTUNREACH || errno == unix.ENETUNREACH
 }
 
 // send sends one datagram without waiting.
@@ -187,13 +184,12 @@ func (s *socket) read(ctx context.Context, h Handler, publishers *publisherUDP, 
 	r := newReceiver()
 	for errorsInARow := 0; ; {
 		err := s.raw.Read(r.fn)
-		if err != nil || ctx.Err() != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
+		switch {
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
 			return fmt.Errorf("read media socket: %w", err)
-		}
-		if r.errno != 0 {
+		case r.errno != 0:
 			// Some peer's port is closed, or memory was short: not the end.
 			if errorsInARow++; errorsInARow > maxReadErrors {
 				return fmt.Errorf("read media socket: %w", r.errno)
@@ -226,7 +222,7 @@ func newReceiver() *receiver {
 		r.iovs[i].SetLen(maxReceive)
 		r.msgs[i].hdr.Iov = &r.iovs[i]
 		r.msgs[i].hdr.SetIovlen(1)
-		r.msgs[i].hdr.Name = (*byte)(namePointer(&r.names[i]))
+		r.msgs[i].hdr.Name = namePointer(&r.names[i])
 		r.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 	}
 	r.fn = func(fd uintptr) bool {

@@ -56,7 +56,8 @@ type tcpServer struct {
 }
 
 func listenTCP(cfg Config, log *slog.Logger, counts *counters) (*tcpServer, error) {
-	l, err := net.Listen(network("tcp", cfg.TCPListen), cfg.TCPListen)
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), network("tcp", cfg.TCPListen), cfg.TCPListen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: media.tcp-listen %q: %w%s", ErrListen, cfg.TCPListen, err, listenHint(err))
 	}
@@ -73,11 +74,10 @@ func listenTCP(cfg Config, log *slog.Logger, counts *counters) (*tcpServer, erro
 func (t *tcpServer) accept(ctx context.Context, group *errgroup.Group, h Handler) error {
 	for {
 		conn, err := t.listener.Accept()
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+		if errors.Is(err, net.ErrClosed) {
 			return nil
-		default:
+		}
+		if err != nil {
 			// Out of file descriptors, say: those who are connected go on.
 			t.log.Warn("ICE-TCP accept failed", "err", err)
 			select {

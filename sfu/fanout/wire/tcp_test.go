@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -55,8 +57,7 @@ func requireClosed(t testing.TB, c net.Conn) {
 }
 
 func isTimeout(err error) bool {
-	ne, ok := err.(net.Error)
-	return ok && ne.Timeout()
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // claimSTUN claims whole connections of one username and all that follows.
