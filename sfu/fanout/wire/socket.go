@@ -179,13 +179,13 @@ func (s *socket) send(to netip.AddrPort, data []byte) error {
 	return nil
 }
 
-// read hands in what arrives until ctx ends or the socket is closed.
-func (s *socket) read(ctx context.Context, h Handler, publishers *publisherUDP, counts *counters) error {
+// read hands in what arrives until the socket is closed.
+func (s *socket) read(h Handler, publishers *publisherUDP, counts *counters) error {
 	r := newReceiver()
 	for errorsInARow := 0; ; {
 		err := s.raw.Read(r.fn)
 		switch {
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read media socket: %w", err)

@@ -167,7 +167,7 @@ func listenHint(err error) string {
 func (w *Wire) Run(ctx context.Context, h Handler) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range w.sockets {
-		group.Go(func() error { return s.read(ctx, h, w.pubUDP, &w.counts) })
+		group.Go(func() error { return s.read(h, w.pubUDP, &w.counts) })
 	}
 	if w.tcp != nil {
 		group.Go(func() error { return w.tcp.accept(ctx, group, h) })
