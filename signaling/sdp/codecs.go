@@ -51,7 +51,7 @@ func (p *payloadAttributes) read(a pion.Attribute) error {
 		}
 	case "fmtp":
 		// Some devices write two lines for one payload type.
-		if entry.fmtp != "" && len(entry.fmtp)+len(rest) < maxLine {
+		if entry.fmtp != "" && len(entry.fmtp)+len(rest) < maxFmtp {
 			rest = strings.TrimRight(entry.fmtp, "; ") + ";" + rest
 		}
 		entry.fmtp = rest

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,16 +28,14 @@ func ParseOffer(body []byte) (*Offer, error) {
 	}
 	session := readSession(desc.Attributes)
 	o := &Offer{BundleMIDs: session.bundle, ICELite: session.iceLite}
-	for i, md := range desc.MediaDescriptions {
+	for _, md := range desc.MediaDescriptions {
 		m, err := readMedia(md, session)
 		if err != nil {
 			return nil, err
 		}
-		if m.MID == "" {
-			m.MID = strconv.Itoa(i)
-		}
 		o.Media = append(o.Media, m)
 	}
+	o.nameSections()
 	if err := o.link(session); err != nil {
 		return nil, err
 	}
@@ -189,6 +188,21 @@ func parseFingerprint(value string) (Fingerprint, bool) {
 	return fp, true
 }
 
+// nameSections makes up the mids that are missing.
+func (o *Offer) nameSections() {
+	taken := make(map[string]bool, len(o.Media))
+	for _, m := range o.Media {
+		taken[m.MID] = true
+	}
+	for i := range o.Media {
+		for mid := strconv.Itoa(i); o.Media[i].MID == ""; mid += "-" {
+			if !taken[mid] {
+				o.Media[i].MID, taken[mid] = mid, true
+			}
+		}
+	}
+}
+
 // link resolves what sections say about one another: unique mids, the BUNDLE
 // group, and the one transport that the group shares (RFC 9143 section 7).
 func (o *Offer) link(session sessionPart) error {
@@ -308,6 +322,8 @@ func (m *Media) readAttribute(a pion.Attribute, payloads *payloadAttributes, sim
 	return nil
 }
 
+var directions = []string{SendRecv, SendOnly, RecvOnly, Inactive}
+
 // readExtension reads "<id>[/direction] <uri> …" (RFC 8285 section 8); what
 // it cannot read does not become part of the session.
 func (m *Media) readExtension(value string) {
@@ -317,10 +333,14 @@ func (m *Media) readExtension(value string) {
 	}
 	number, direction, qualified := strings.Cut(f[0], "/")
 	id, err := strconv.ParseUint(number, 10, 8)
-	if err != nil || id == 0 || direction == Inactive {
+	if err != nil || id == 0 || id > 246 || direction == Inactive || qualified && !slices.Contains(directions, direction) {
+		return
+	}
+	if _, err := url.Parse(f[1]); err != nil {
 		return
 	}
 	m.Extensions[f[1]] = uint8(id)
+	delete(m.extDirection, f[1])
 	if qualified {
 		if m.extDirection == nil {
 			m.extDirection = map[string]string{}

@@ -40,6 +40,7 @@ const (
 	maxRIDs       = 8   // per section; the rest is dropped (R2)
 	maxCandidates = 200 // per fragment
 	maxLine       = 8 << 10
+	maxFmtp       = 1 << 10
 	maxMID        = 64
 )
 

@@ -2,6 +2,10 @@ package sdp
 
 import "strings"
 
+// ridExtension is the URI of the header extension that carries the RID (RFC
+// 8852 section 4.1).
+const ridExtension = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+
 // readRID takes "a=rid:<id> send …" (RFC 8851 section 4). Ids that are not
 // alphanumeric, and those for receiving, are dropped.
 func (m *Media) readRID(value string) {
@@ -31,7 +35,13 @@ func isRID(s string) bool {
 // readSimulcast takes "send <list> recv <list>" (RFC 8853 section 5.1), also
 // in the form of the draft that Firefox 55 spoke (" send rid=foo;bar"). Of
 // alternatives the first counts; ids without an a=rid line are dropped (R2).
+//
+// Packets name their encoding in a header extension; without it the ids are
+// of no use and the section counts as a single encoding.
 func (m *Media) readSimulcast(value string) {
+	if _, ok := m.Extensions[ridExtension]; !ok {
+		return
+	}
 	f := strings.Fields(value)
 	for i := 0; i+1 < len(f); i += 2 {
 		if f[i] != "send" {
