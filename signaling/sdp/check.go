@@ -29,6 +29,9 @@ func (o *Offer) CheckPublish() error {
 func (o *Offer) CheckPlay() error { return o.check(RecvOnly) }
 
 func (o *Offer) check(direction string) error {
+	if slices.ContainsFunc(o.Media, func(m Media) bool { return m.Type == "application" }) {
+		return unsupported("data channels are not supported; leave the m=application section out")
+	}
 	count := map[media.Kind]int{}
 	for i := range o.Media {
 		m := &o.Media[i]
@@ -47,8 +50,6 @@ func (o *Offer) check(direction string) error {
 
 func (m *Media) check(direction string) error {
 	switch {
-	case m.Type == "application":
-		return unsupported("data channels are not supported; leave the m=application section out")
 	case m.Kind == 0:
 		return unsupported("m=%s sections are not supported; send audio and video only", m.Type)
 	case !strings.HasSuffix(m.protocol, "RTP/SAVPF") && !strings.HasSuffix(m.protocol, "RTP/SAVP"):

@@ -29,6 +29,9 @@ func ParseOffer(body []byte) (*Offer, error) {
 	session := readSession(desc.Attributes)
 	o := &Offer{BundleMIDs: session.bundle, ICELite: session.iceLite}
 	for _, md := range desc.MediaDescriptions {
+		if _, lite := md.Attribute("ice-lite"); lite { // not its place, but seen there
+			o.ICELite = true
+		}
 		m, err := readMedia(md, session)
 		if err != nil {
 			return nil, err
