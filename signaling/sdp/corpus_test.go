@@ -209,9 +209,10 @@ func requireSubset(t testing.TB, offer string, md *pion.MediaDescription) {
 		require.False(t, listed[pt], "payload type listed twice")
 		listed[pt] = true
 	}
-	offer = strings.ToLower(offer)
+	// A direction belongs to one side, the id to both.
+	offer = strings.NewReplacer("/sendonly ", " ", "/recvonly ", " ", "/sendrecv ", " ").Replace(strings.ToLower(offer))
 	for _, a := range md.Attributes {
-		line := strings.ToLower(a.Key + ":" + a.Value)
+		line := strings.Replace(strings.ToLower(a.Key+":"+a.Value), "/sendonly ", " ", 1)
 		pt, _, _ := strings.Cut(a.Value, " ")
 		switch a.Key {
 		case "rtpmap":
