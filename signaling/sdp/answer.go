@@ -195,7 +195,7 @@ func prefer(codecs []Codec, live media.Codec) {
 			return 0
 		case live.IsZero():
 			return 2
-		case c.Name == live.Name && answerFmtp(c.Codec) == answerFmtp(live):
+		case c.Name == live.Name && strings.EqualFold(answerFmtp(c.Codec), answerFmtp(live)):
 			return 0
 		case c.Name == live.Name:
 			return 1
