@@ -52,7 +52,9 @@ func (o *Offer) PlayAnswer(p AnswerParams) (string, error) {
 	l.add("o=- %d 1 IN IP4 127.0.0.1", sessionID(p.Ufrag))
 	l.add("s=-")
 	l.add("t=0 0")
+	first := o.Media[0].MID    // the section that carries the transport
 	if len(o.BundleMIDs) > 0 { // RFC 9143 section 7.3: only if it was offered
+		first = o.BundleMIDs[0]
 		l.add("a=group:BUNDLE %s", strings.Join(o.BundleMIDs, " "))
 	}
 	l.add("a=msid-semantic: WMS %s", p.StreamID)
@@ -60,7 +62,7 @@ func (o *Offer) PlayAnswer(p AnswerParams) (string, error) {
 	l.add("a=ice-options:%s", iceOptions)
 	for i := range o.Media {
 		o.playMedia(&l, &o.Media[i], p)
-		if i == 0 {
+		if o.Media[i].MID == first {
 			writeCandidates(&l, p.Candidates)
 		}
 	}

@@ -73,40 +73,6 @@ func ours(kind media.Kind) string {
 	return "H264, H265, VP8, VP9 or AV1"
 }
 
-// checkTransport holds the shared transport to RFC 8839 section 5.4, RFC 8122
-// and RFC 8842.
-func (o *Offer) checkTransport() error {
-	if err := checkCredentials(o.Ufrag, o.Pwd); err != nil {
-		return err
-	}
-	if o.ICELite {
-		// Nobody would send a connectivity check: the server is lite itself.
-		return unsupported("the client is ICE-lite, as the server is; one side has to be a full agent")
-	}
-	if len(o.Fingerprints) == 0 {
-		return malformed("no certificate fingerprint by sha-256, sha-384 or sha-512")
-	}
-	switch o.Setup {
-	case SetupActpass, SetupActive, SetupPassive:
-		return nil
-	default:
-		return unsupported("a=setup has to be actpass, active or passive")
-	}
-}
-
-// checkCredentials holds ICE credentials to RFC 8839 section 5.4. It is wider
-// than the ice-char of the grammar, for clients that use base64url, but keeps
-// out the colon that separates the two halves of a STUN USERNAME.
-func checkCredentials(ufrag, pwd string) error {
-	switch {
-	case len(ufrag) < 4 || len(ufrag) > 256 || !isToken(ufrag) || strings.Contains(ufrag, ":"):
-		return malformed("ice-ufrag has to be 4 to 256 characters (RFC 8839 section 5.4)")
-	case len(pwd) < 22 || len(pwd) > 256 || !isToken(pwd):
-		return malformed("ice-pwd has to be 22 to 256 characters (RFC 8839 section 5.4)")
-	}
-	return nil
-}
-
 // checkTracks refuses a section with several tracks (Plan B) and simulcast by
 // SSRC groups: their packets could not be told apart (W30).
 func (m *Media) checkTracks() error {

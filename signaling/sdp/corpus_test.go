@@ -193,7 +193,7 @@ func requireAnswer(t testing.TB, offer string, o *Offer, answer string) {
 				end++
 			}
 		}
-		if i == 0 {
+		if len(o.BundleMIDs) > 0 && mid == o.BundleMIDs[0] || i == 0 && !bundled {
 			require.Equal(t, []int{2, 1}, []int{candidates, end}, "W27")
 		}
 	}

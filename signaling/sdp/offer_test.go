@@ -229,3 +229,14 @@ func TestPublishOfferDropsCandidates(t *testing.T) {
 	require.Contains(t, o.PublishOffer(), "a=msid:- 0\r\n")
 	require.Contains(t, o.PublishOffer(), "a=group:BUNDLE 0\r\n")
 }
+
+// W27: the candidates belong into the section that carries the transport.
+func TestCandidatesFollowTheBundle(t *testing.T) {
+	audio := "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=mid:1\na=rtcp-mux\na=rtpmap:111 opus/48000\n"
+	o := parse(t, testTransport+"a=group:BUNDLE 1 0 1\n", testVideo, audio)
+	require.Equal(t, []string{"1", "0"}, o.BundleMIDs)
+	answer, err := o.PlayAnswer(testParams())
+	require.NoError(t, err)
+	require.Less(t, strings.Index(answer, "m=audio"), strings.Index(answer, "a=candidate"))
+	require.Contains(t, answer, "a=rtpmap:111 opus/48000/2\r\n", "R11")
+}

@@ -111,7 +111,6 @@ type sessionPart struct {
 	transport transport
 	direction string
 	bundle    []string
-	grouped   bool
 	iceLite   bool
 	extmaps   []string
 }
@@ -122,9 +121,9 @@ func readSession(attrs []pion.Attribute) sessionPart {
 		switch a.Key {
 		case "group":
 			f := strings.Fields(a.Value)
-			if len(f) > 0 && f[0] == "BUNDLE" && !s.grouped {
+			if len(f) > 1 && f[0] == "BUNDLE" && s.bundle == nil {
 				// One group is all that a single transport can carry.
-				s.grouped, s.bundle = true, f[1:]
+				s.bundle = unique(f[1:])
 			}
 		case "ice-lite":
 			s.iceLite = true
@@ -139,56 +138,13 @@ func readSession(attrs []pion.Attribute) sessionPart {
 	return s
 }
 
-// read takes an attribute that describes the transport. An unreadable
-// fingerprint is left out; a section that then has none is refused.
-func (t *transport) read(a pion.Attribute) {
-	switch a.Key {
-	case "ice-ufrag":
-		t.ufrag = a.Value
-	case "ice-pwd":
-		t.pwd = a.Value
-	case "setup":
-		t.setup = strings.ToLower(a.Value)
-	case "fingerprint":
-		if fp, ok := parseFingerprint(a.Value); ok && len(t.fingerprints) < maxRIDs {
-			t.fingerprints = append(t.fingerprints, fp)
-		}
-	}
-}
-
-// inherit fills what is missing from a wider scope.
-func (t *transport) inherit(from transport) {
-	if t.ufrag == "" && t.pwd == "" {
-		t.ufrag, t.pwd = from.ufrag, from.pwd
-	}
-	if t.setup == "" {
-		t.setup = from.setup
-	}
-	if len(t.fingerprints) == 0 {
-		t.fingerprints = from.fingerprints
-	}
-}
-
-// digestSizes holds the hash functions of RFC 8122 section 5 that are still
-// worth something, with their length in bytes.
-var digestSizes = map[string]int{"sha-256": 32, "sha-384": 48, "sha-512": 64}
-
-func parseFingerprint(value string) (Fingerprint, bool) {
-	algorithm, hex, _ := strings.Cut(value, " ")
-	fp := Fingerprint{Algorithm: strings.ToLower(algorithm), Value: strings.ToUpper(strings.TrimSpace(hex))}
-	size, known := digestSizes[fp.Algorithm]
-	if !known || len(fp.Value) != 3*size-1 {
-		return Fingerprint{}, false
-	}
-	for i := range len(fp.Value) {
-		c := fp.Value[i]
-		switch {
-		case i%3 == 2 && c == ':', i%3 != 2 && (c >= '0' && c <= '9' || c >= 'A' && c <= 'F'):
-		default:
-			return Fingerprint{}, false
-		}
-	}
-	return fp, true
+// unique returns the different strings in their order.
+func unique(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	return slices.DeleteFunc(list, func(s string) bool {
+		defer func() { seen[s] = true }()
+		return seen[s]
+	})
 }
 
 // nameSections makes up the mids that are missing.

@@ -141,9 +141,3 @@ type Codec struct {
 	// offered for it (RFC 4585, RFC 5104).
 	NACK, PLI, FIR, TransportCC, REMB bool
 }
-
-// transport is what a section says about its way through the network.
-type transport struct {
-	ufrag, pwd, setup string
-	fingerprints      []Fingerprint
-}
