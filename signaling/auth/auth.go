@@ -100,7 +100,7 @@ func (v *Verifier) Admin(r *http.Request) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	if !video.RoomList && !(video.RoomAdmin && (video.Room == "" || video.Room == "*")) {
+	if !video.RoomList && !adminOfAll(video) {
 		return Grant{}, fmt.Errorf("%w: it takes roomAdmin without a room, or roomList", ErrForbidden)
 	}
 	g.Admin = true
@@ -118,9 +118,8 @@ func (v *Verifier) stream(r *http.Request, stream string) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	all := video.RoomAdmin && (video.Room == "" || video.Room == "*")
 	switch {
-	case !all && video.Room != stream:
+	case !adminOfAll(video) && video.Room != stream:
 		return Grant{}, fmt.Errorf("%w: it is for another stream", ErrForbidden)
 	case !video.RoomJoin && !video.RoomAdmin:
 		return Grant{}, fmt.Errorf("%w: roomJoin is missing", ErrForbidden)
@@ -132,6 +131,11 @@ func (v *Verifier) stream(r *http.Request, stream string) (Grant, error) {
 	g.Admin = video.RoomAdmin
 	g.Hidden = video.Hidden
 	return g, nil
+}
+
+// adminOfAll reports whether a grant is for no Stream in particular.
+func adminOfAll(video *livekit.VideoGrant) bool {
+	return video.RoomAdmin && (video.Room == "" || video.Room == "*")
 }
 
 // openGrant allows everything. The token is not looked into, but names its

@@ -239,6 +239,6 @@ func answerFmtp(c media.Codec) string {
 // the credentials, which are new for every session.
 func sessionID(ufrag string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(ufrag))
-	return h.Sum64() >> 1 // JSEP section 5.2.1: 63 bits
+	_, _ = h.Write([]byte(ufrag)) // never fails
+	return h.Sum64() >> 1         // JSEP section 5.2.1: 63 bits
 }

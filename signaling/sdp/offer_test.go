@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	testTransport = "a=ice-ufrag:abcd\na=ice-pwd:0123456789012345678901\n" +
-		"a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\n"
-	testVideo = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:0\na=rtcp-mux\na=rtpmap:96 VP8/90000\n"
+	testCredentials = "a=ice-ufrag:abcd\na=ice-pwd:0123456789012345678901\n"
+	testFingerprint = "a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\n"
+	testTransport   = testCredentials + testFingerprint
+	testVideo       = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:0\na=rtcp-mux\na=rtpmap:96 VP8/90000\n"
 )
 
 // offer builds a description from session lines and sections.
@@ -57,8 +58,8 @@ func TestTransportIsChecked(t *testing.T) {
 	}{
 		"W24 ufrag":           {strings.Replace(testTransport, "abcd", "abc", 1), ErrMalformed},
 		"W24 pwd":             {strings.Replace(testTransport, "012345678901234567", "0", 1), ErrMalformed},
-		"no credentials":      {testTransport[strings.Index(testTransport, "a=fing"):], ErrMalformed},
-		"no fingerprint":      {testTransport[:strings.Index(testTransport, "a=fing")], ErrMalformed},
+		"no credentials":      {testFingerprint, ErrMalformed},
+		"no fingerprint":      {testCredentials, ErrMalformed},
 		"a short fingerprint": {strings.Replace(testTransport, "00:11:", "", 1), ErrMalformed},
 		"an old hash":         {strings.Replace(testTransport, "sha-256", "sha-1", 1), ErrMalformed},
 		"ICE-lite":            {testTransport + "a=ice-lite\n", ErrUnsupported},

@@ -12,8 +12,7 @@ import (
 type lines struct{ strings.Builder }
 
 func (l *lines) add(format string, args ...any) {
-	fmt.Fprintf(&l.Builder, format, args...)
-	l.WriteString("\r\n")
+	fmt.Fprintf(&l.Builder, format+"\r\n", args...)
 }
 
 // PublishOffer returns the offer in the one form that a PeerConnection reads
