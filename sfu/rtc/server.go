@@ -3,17 +3,19 @@ package rtc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/freshet-live/freshet/sfu/hub"
-	"github.com/freshet-live/freshet/sfu/media"
 )
 
-// Errors that Publish and RestartICE report, besides hub.ErrPublisherExists.
+// Errors that Publish and RestartICE report, besides those of the hub.
 var (
 	// ErrMalformed: the offer or the credentials break the grammar.
 	ErrMalformed = errors.New("malformed")
@@ -22,6 +24,18 @@ var (
 	ErrUnsupported = errors.New("unsupported offer")
 	// ErrBusy: the server has as many sessions as it may, or is not running.
 	ErrBusy = errors.New("too many publishing sessions")
+)
+
+// Reasons why a Session ends, besides those that its closer gives.
+var (
+	// ErrNeverConnected: ICE and DTLS were not up in time.
+	ErrNeverConnected = errors.New("the publisher never connected")
+	// ErrConsentLost: the publisher has fallen silent (RFC 7675 section 5.1).
+	ErrConsentLost = errors.New("the publisher has gone silent")
+	// ErrPeerGone: the publisher closed its connection.
+	ErrPeerGone = errors.New("the publisher closed the connection")
+	// ErrServerClosed: the server has stopped.
+	ErrServerClosed = errors.New("the server has stopped")
 )
 
 // Config sets the server's limits. The zero value means the defaults.
@@ -36,96 +50,134 @@ type Config struct {
 	MaxSessions int
 }
 
+const (
+	defaultConnectTimeout = 30 * time.Second
+	defaultConsentTimeout = 30 * time.Second
+	defaultMaxSessions    = 1000
+	tcpReadQueue          = 64        // packets
+	tcpWriteQueue         = 256 << 10 // bytes; only RTCP goes to publishers
+)
+
 // Server answers the offers of publishers.
 type Server struct {
-	cfg Config
+	cfg     Config
+	udp     net.PacketConn
+	tcp     net.Listener
+	hub     *hub.Hub
+	log     *slog.Logger
+	metrics *metrics
+	network network
+
+	mu       sync.Mutex
+	ctx      context.Context // of Run, nil unless it runs
+	sessions int
+	running  sync.WaitGroup
 }
 
 // NewServer returns a Server whose sessions share one UDP port and, unless tcp
-// is nil, one TCP port (RFC 6544, passive). Run must be called for it to work.
+// is nil, one TCP port (RFC 6544, passive). Run must be called for it to work;
+// it closes both.
 func NewServer(
 	cfg Config, udp net.PacketConn, tcp net.Listener, h *hub.Hub, log *slog.Logger, reg prometheus.Registerer,
 ) (*Server, error) {
-	return &Server{cfg: cfg}, nil
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = defaultConnectTimeout
+	}
+	if cfg.ConsentTimeout <= 0 {
+		cfg.ConsentTimeout = defaultConsentTimeout
+	}
+	if cfg.MaxSessions <= 0 {
+		cfg.MaxSessions = defaultMaxSessions
+	}
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, fmt.Errorf("registering the publishers' metrics: %w", err)
+	}
+	cert, fingerprint, err := newCertificate()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg: cfg, udp: udp, tcp: tcp, hub: h, log: log, metrics: m,
+		network: network{certificate: cert, fingerprint: fingerprint, consent: cfg.ConsentTimeout},
+	}, nil
 }
 
 // Run serves until ctx ends; it then ends every session and waits for them.
 func (s *Server) Run(ctx context.Context) error {
+	log := pionLog{s.log}
+	udp := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: s.udp, Logger: log.NewLogger("udp")})
+	s.network.udp = udp
+	var tcp *ice.TCPMuxDefault
+	if s.tcp != nil {
+		tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
+			Listener: s.tcp, Logger: log.NewLogger("tcp"),
+			ReadBufferSize: tcpReadQueue, WriteBufferSize: tcpWriteQueue,
+		})
+		s.network.tcp = tcp
+	}
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
+
 	<-ctx.Done()
-	return nil
+	s.mu.Lock()
+	s.ctx = nil // no new sessions
+	s.mu.Unlock()
+	s.running.Wait()
+	errs := []error{udp.Close()}
+	if tcp != nil {
+		errs = append(errs, tcp.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Publish answers a WHIP offer that signaling has checked and normalised. Owner
 // is the identity behind it, for the hub's take-over rule. It returns
-// hub.ErrPublisherExists, ErrMalformed, ErrUnsupported or ErrBusy. The answer
-// carries no usable candidates: signaling knows the server's addresses.
+// hub.ErrPublisherExists, hub.ErrTooManyStreams, ErrMalformed, ErrUnsupported
+// or ErrBusy. The candidates of the answer are where the sockets listen;
+// signaling puts the announced ones in their place.
 func (s *Server) Publish(ctx context.Context, stream, owner, offer string) (*Session, string, error) {
-	return nil, "", ErrBusy
+	parsed, err := parseOffer(offer)
+	if err != nil {
+		return nil, "", err
+	}
+	running, err := s.admit()
+	if err != nil {
+		return nil, "", err
+	}
+	session := newSession(s, stream, parsed)
+	answer, err := session.open(ctx, owner)
+	if err != nil {
+		session.discard()
+		s.dismiss()
+		return nil, "", err
+	}
+	go func() {
+		defer s.dismiss()
+		session.run(running)
+	}()
+	return session, answer, nil
 }
 
-var _ media.Source = (*Session)(nil)
-
-// Session is one publisher's connection. Its methods are safe for concurrent
-// use.
-type Session struct {
-	done chan struct{}
+// admit counts a session in; dismiss counts it out again.
+func (s *Server) admit() (context.Context, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		return nil, fmt.Errorf("%w: the server is not running", ErrBusy)
+	}
+	if s.sessions >= s.cfg.MaxSessions {
+		return nil, fmt.Errorf("%w: %d", ErrBusy, s.sessions)
+	}
+	s.sessions++
+	s.running.Add(1)
+	return s.ctx, nil
 }
 
-// RestartICE gives the session new ICE credentials on both sides (RFC 9725
-// section 4.3.3) and returns the local ones. A restart that is impossible
-// (ErrMalformed for credentials that break RFC 8839 section 5.4) leaves the
-// session as it was.
-func (s *Session) RestartICE(ufrag, pwd string) (localUfrag, localPwd string, err error) {
-	return "", "", ErrBusy
-}
-
-// RequestKeyframe implements media.Source. It never blocks.
-func (s *Session) RequestKeyframe(*media.Layer) {}
-
-// End implements media.Source.
-func (s *Session) End(reason error) { s.Close(reason) }
-
-// Close ends the session with a reason, which Err returns. It does not wait;
-// Done tells when the session's resources are free.
-func (s *Session) Close(reason error) {}
-
-// Done is closed when the session is over and its resources are free.
-func (s *Session) Done() <-chan struct{} { return s.done }
-
-// Err returns why the session ended, nil while it goes on.
-func (s *Session) Err() error { return nil }
-
-// Stats returns what the session has counted so far.
-func (s *Session) Stats() SessionStats { return SessionStats{} }
-
-// SessionStats is a session at one instant.
-type SessionStats struct {
-	// Connected tells whether ICE and DTLS are up.
-	Connected bool `json:"connected"`
-	// RTT is the round-trip time to the publisher, 0 while unknown.
-	RTT time.Duration `json:"rtt"`
-	// RemoteAddr is the publisher's address, empty until it is connected.
-	RemoteAddr string `json:"remoteAddr,omitempty"`
-	// Layers lists the encodings that were received, in the order they came.
-	Layers []LayerStats `json:"layers"`
-}
-
-// LayerStats is one encoding at one instant. Counters count since it began.
-type LayerStats struct {
-	Kind string `json:"kind"`
-	// Codec is the encoding's name, as in media.Codec.Name.
-	Codec string `json:"codec"`
-	RID   string `json:"rid,omitempty"`
-	SSRC  uint32 `json:"ssrc"`
-	// Packets counts those received, repaired ones too; Repaired those that came
-	// after they had been asked for; Lost those given up.
-	Packets  uint64 `json:"packets"`
-	Repaired uint64 `json:"repaired"`
-	Lost     uint64 `json:"lost"`
-	// NACKs counts the sequence numbers asked for, repeats too.
-	NACKs uint64 `json:"nacks"`
-	// KeyframeRequests counts PLIs and FIRs sent.
-	KeyframeRequests uint64 `json:"keyframeRequests"`
-	// Bitrate is in bit/s of RTP payload over the last second or so.
-	Bitrate uint64 `json:"bitrate"`
+func (s *Server) dismiss() {
+	s.mu.Lock()
+	s.sessions--
+	s.mu.Unlock()
+	s.running.Done()
 }
