@@ -45,8 +45,8 @@ func testLog(t *testing.T) *slog.Logger {
 // rig is a Server and its hub on loopback.
 type rig struct {
 	*Server
-	hub *hub.Hub
-	tcp net.Addr
+	hub    *hub.Hub
+	cancel context.CancelFunc
 }
 
 func newRig(t *testing.T, cfg Config) *rig {
@@ -73,7 +73,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 		defer s.mu.Unlock()
 		return s.ctx != nil
 	}, patience, time.Millisecond)
-	return &rig{Server: s, hub: h, tcp: tcp.Addr()}
+	return &rig{Server: s, hub: h, cancel: cancel}
 }
 
 // sink is a media.Sink that keeps what it gets.
@@ -139,7 +139,7 @@ type clientOptions struct {
 	setup        string              // replaces a=setup of the offer
 	edit         func(string) string // changes the offer
 	drop         func(*rtp.Header) bool
-	timeout      time.Duration
+	silent       *atomic.Bool // drops everything while set
 }
 
 // client is a publisher made of a full pion PeerConnection.
@@ -153,8 +153,6 @@ type client struct {
 	stopped  chan struct{}
 	stopOnce sync.Once
 	running  sync.WaitGroup
-	plis     atomic.Int64
-	muted    atomic.Bool
 }
 
 func newClient(t *testing.T, o clientOptions) *client {
@@ -174,15 +172,12 @@ func newClient(t *testing.T, o clientOptions) *client {
 	settings := webrtc.SettingEngine{LoggerFactory: &logging.DefaultLoggerFactory{Writer: t.Output(), DefaultLogLevel: logging.LogLevelDisabled}}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	if o.timeout > 0 {
-		settings.SetICETimeouts(o.timeout, o.timeout, o.timeout/2)
-	}
 	if o.tcp {
 		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
 	} else {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		require.NoError(t, err)
-		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: &lossyConn{PacketConn: conn, drop: o.drop}, Logger: settings.LoggerFactory.NewLogger("mux")})
+		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: &lossyConn{PacketConn: conn, drop: o.drop, silent: o.silent}, Logger: settings.LoggerFactory.NewLogger("mux")})
 		t.Cleanup(func() { _ = mux.Close() })
 		settings.SetICEUDPMux(mux)
 		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
@@ -289,9 +284,16 @@ func (r *rig) publish(t *testing.T, stream, owner string, c *client) *Session {
 	t.Helper()
 	session, answer, err := r.Publish(t.Context(), stream, owner, c.offer)
 	require.NoError(t, err)
+	c.accept(t, answer)
+	return session
+}
+
+// accept takes an answer.
+func (c *client) accept(t *testing.T, answer string) {
+	t.Helper()
 	require.NoError(t, c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}))
 	for _, tr := range c.pc.GetTransceivers() {
-		if tr.Kind() == webrtc.RTPCodecTypeVideo {
+		if tr.Kind() == webrtc.RTPCodecTypeVideo && c.mid == "" {
 			c.mid = tr.Mid()
 			for _, e := range tr.Sender().GetParameters().HeaderExtensions {
 				switch e.URI {
@@ -303,7 +305,6 @@ func (r *rig) publish(t *testing.T, stream, owner string, c *client) *Session {
 			}
 		}
 	}
-	return session
 }
 
 // send writes frames at 50 a second until the client stops; the payloads of
@@ -319,9 +320,6 @@ func (c *client) send(name string, rate uint32, frame func(i int) [][]byte) {
 			case <-c.stopped:
 				return
 			case <-ticker.C:
-			}
-			if c.muted.Load() {
-				continue
 			}
 			payloads := frame(i)
 			for j, payload := range payloads {
@@ -398,10 +396,14 @@ func ivf(b []byte) (frames [][]byte) {
 // lossyConn drops RTP on its way out.
 type lossyConn struct {
 	net.PacketConn
-	drop func(*rtp.Header) bool
+	drop   func(*rtp.Header) bool
+	silent *atomic.Bool
 }
 
 func (c *lossyConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	if c.silent != nil && c.silent.Load() {
+		return len(b), nil
+	}
 	if c.drop != nil && len(b) > 12 && b[0]>>6 == 2 && (b[1] < 192 || b[1] > 223) {
 		var h rtp.Header
 		if _, err := h.Unmarshal(b); err == nil && c.drop(&h) {
