@@ -412,3 +412,11 @@ func (c *lossyConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	}
 	return c.PacketConn.WriteTo(b, addr)
 }
+
+// noMux stands for a port that nobody listens on.
+type noMux struct{}
+
+func (noMux) GetConn(string, net.Addr) (net.PacketConn, error) { return nil, net.ErrClosed }
+func (noMux) RemoveConnByUfrag(string)                         {}
+func (noMux) GetListenAddresses() []net.Addr                   { return nil }
+func (noMux) Close() error                                     { return nil }
