@@ -59,7 +59,11 @@ func (o *offer) answer(l local) string {
 			w.line("a=rtcp-rsize")
 		}
 		for _, e := range s.extensions {
-			w.line("a=extmap:%d %s", e.id, e.uri)
+			if e.oneWay {
+				w.line("a=extmap:%d/recvonly %s", e.id, e.uri)
+			} else {
+				w.line("a=extmap:%d %s", e.id, e.uri)
+			}
 		}
 		s.writeCodecs(w, answerFmtp)
 		s.writeRIDs(w, "recv")

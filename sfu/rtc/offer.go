@@ -61,6 +61,9 @@ type offeredCodec struct {
 type extension struct {
 	id  int
 	uri string
+	// oneWay is set when the offer says that only the publisher sends it; the
+	// answer then says that we only receive it (RFC 8285 section 6).
+	oneWay bool
 }
 
 // parseOffer reads an offer. It returns ErrMalformed or ErrUnsupported.
@@ -216,26 +219,31 @@ func parseExtensions(attrs []sdp.Attribute, kind media.Kind) (out []extension) {
 		if len(fields) < 2 {
 			continue
 		}
-		number, _, _ := strings.Cut(fields[0], "/")
-		id, err := strconv.Atoi(number)
-		// 15 is reserved in the one-byte form (RFC 8285 section 4.2).
-		if err != nil || id < 1 || id > 255 || id == 15 {
+		number, direction, _ := strings.Cut(fields[0], "/")
+		if direction == "recvonly" || direction == "inactive" {
 			continue
 		}
-		switch uri := fields[1]; uri {
-		case uriMID, uriTransportCC:
-		case uriRID, uriRepairedRID:
-			if kind != media.Video {
-				continue
-			}
-		default:
+		id, err := strconv.Atoi(number)
+		// 15 is reserved in the one-byte form (RFC 8285 section 4.2).
+		if err != nil || id < 1 || id > 255 || id == 15 || !useful(fields[1], kind) {
 			continue
 		}
 		if !slices.ContainsFunc(out, func(e extension) bool { return e.id == id || e.uri == fields[1] }) {
-			out = append(out, extension{id: id, uri: fields[1]})
+			out = append(out, extension{id: id, uri: fields[1], oneWay: direction == "sendonly"})
 		}
 	}
 	return out
+}
+
+func useful(uri string, kind media.Kind) bool {
+	switch uri {
+	case uriMID, uriTransportCC:
+		return true
+	case uriRID, uriRepairedRID:
+		return kind == media.Video
+	default:
+		return false
+	}
 }
 
 // extensionID returns the id under which the section has an extension, or 0.

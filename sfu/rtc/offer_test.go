@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -83,9 +85,12 @@ func checkAnswer(t testing.TB, offerText, answerText string) {
 		for _, pt := range a.MediaName.Formats {
 			require.Contains(t, o.MediaName.Formats, pt, "W54")
 		}
-		offered := parseExtensions(o.Attributes, media.Video)
+		offered := map[string]int{}
+		for _, e := range parseExtensions(o.Attributes, media.Video) {
+			offered[e.uri] = e.id
+		}
 		for _, e := range parseExtensions(a.Attributes, media.Video) {
-			require.Contains(t, offered, e, "R1")
+			require.Equal(t, offered[e.uri], e.id, "R1")
 		}
 	}
 	require.Equal(t, "BUNDLE "+strings.Join(mids, " "), value(answer.Attributes, "group"), "W28")
@@ -162,6 +167,16 @@ func TestAnswerSimulcast(t *testing.T) {
 	require.NotContains(t, answer, "simulcast")
 }
 
+// RFC 8285 section 6: Firefox offers the RID extension for its own side only.
+func TestAnswerOneWayExtension(t *testing.T) {
+	_, answer := sectionOf(t, "video", "96", "a=rtpmap:96 VP8/90000", "a=extmap:3 "+uriMID,
+		"a=extmap:4/sendonly "+uriRID, "a=extmap:5/recvonly "+uriTransportCC, "a=extmap:6 urn:3gpp:video-orientation",
+		"a=rid:a send", "a=simulcast:send a")
+	require.Contains(t, answer, "a=extmap:3 "+uriMID+"\r\n")
+	require.Contains(t, answer, "a=extmap:4/recvonly "+uriRID+"\r\n")
+	require.Equal(t, 2, strings.Count(answer, "a=extmap:"))
+}
+
 func TestParseSSRCs(t *testing.T) {
 	s, _ := sectionOf(t, "video", "96", "a=rtpmap:96 VP8/90000", "a=ssrc-group:FID 7 8",
 		"a=ssrc:8 cname:x", "a=ssrc:7 cname:x", "a=ssrc:9 cname:x")
@@ -200,26 +215,65 @@ func TestRefusedOffers(t *testing.T) {
 	}
 }
 
-// What the parser lets through, pion has to take and the answer has to fit.
+// What the parser lets through is answered by the rules, and what pion gets of
+// it reads the same again.
 func FuzzAnswer(f *testing.F) {
 	for _, text := range recordedOffers(f) {
 		f.Add(text)
 	}
-	certificate, fingerprint, err := newCertificate()
-	require.NoError(f, err)
-	n := &network{certificate: certificate, fingerprint: fingerprint, consent: defaultConsentTimeout, udp: noMux{}}
 	f.Fuzz(func(t *testing.T, text string) {
 		o, err := parseOffer(text)
 		if err != nil {
 			return
 		}
 		checkAnswer(t, text, o.answer(testLocal))
+		again, err := parseOffer(o.inner())
+		require.NoError(t, err)
+		require.Equal(t, o.mids(), again.mids())
+		for i, s := range o.sections {
+			require.Equal(t, s.formats(), again.sections[i].formats())
+			require.Equal(t, s.rids, again.sections[i].rids)
+		}
+	})
+}
+
+// H1, H4: offers that were cut, or whose lines were lost, doubled or swapped,
+// are refused or taken by pion, too.
+func TestMutatedOffers(t *testing.T) {
+	certificate, fingerprint, err := newCertificate()
+	require.NoError(t, err)
+	n := &network{certificate: certificate, fingerprint: fingerprint, consent: defaultConsentTimeout, udp: noMux{}}
+	offers := recordedOffers(t)
+	names := slices.Sorted(maps.Keys(offers))
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := strings.SplitAfter(offers[rapid.SampledFrom(names).Draw(rt, "offer")], "\n")
+		for range rapid.IntRange(1, 5).Draw(rt, "changes") {
+			i := rapid.IntRange(0, len(lines)-1).Draw(rt, "line")
+			switch rapid.IntRange(0, 3).Draw(rt, "change") {
+			case 0:
+				lines = slices.Delete(lines, i, i+1)
+			case 1:
+				lines = slices.Insert(lines, i, lines[i])
+			case 2:
+				j := rapid.IntRange(0, len(lines)-1).Draw(rt, "other")
+				lines[i], lines[j] = lines[j], lines[i]
+			case 3:
+				lines[i] = strings.ReplaceAll(lines[i], rapid.SampledFrom([]string{"1", "9", ":", " ", "/", "a"}).Draw(rt, "old"),
+					rapid.SampledFrom([]string{"", "0", "255", "99999999999", " "}).Draw(rt, "new"))
+			}
+			if len(lines) == 0 {
+				return
+			}
+		}
+		o, err := parseOffer(strings.Join(lines, ""))
+		if err != nil {
+			return
+		}
 		p, err := n.newPeer(o, pionLog{testLog(t)})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, p.Close()) }()
-		require.NoError(t, p.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.inner()}))
-		answer, err := p.CreateAnswer(nil)
-		require.NoError(t, err)
-		require.False(t, slices.Contains(strings.Split(answer.SDP, "\r\n"), "m=video 0 UDP/TLS/RTP/SAVPF 0"))
+		require.NoError(rt, err)
+		defer func() { require.NoError(rt, p.GracefulClose()) }()
+		require.NoError(rt, p.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.inner()}))
+		_, err = p.CreateAnswer(nil)
+		require.NoError(rt, err)
 	})
 }

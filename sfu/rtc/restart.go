@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 )
 
 // restartTimeout bounds the opening of new candidates, which takes no network.
@@ -16,7 +18,8 @@ const restartTimeout = 5 * time.Second
 // once the publisher has checked it; what was lost in between is asked for
 // again. A restart that is impossible leaves the session as it was:
 // ErrMalformed for credentials that break RFC 8839 section 5.4 or are not new,
-// and the session's reason when it is over.
+// ErrBusy in a session's first milliseconds, and the session's reason when it
+// is over.
 func (s *Session) RestartICE(ufrag, pwd string) (localUfrag, localPwd string, err error) {
 	if err := checkCredentials(ufrag, pwd); err != nil {
 		return "", "", err
@@ -25,6 +28,9 @@ func (s *Session) RestartICE(ufrag, pwd string) (localUfrag, localPwd string, er
 	defer s.restarting.Unlock()
 	if s.isClosing() {
 		return "", "", fmt.Errorf("the session is over: %w", s.Err())
+	}
+	if s.peer.ICEConnectionState() == webrtc.ICEConnectionStateNew {
+		return "", "", fmt.Errorf("%w: the session has just begun", ErrBusy)
 	}
 	if ufrag == s.offer.ufrag && pwd == s.offer.pwd {
 		return "", "", fmt.Errorf("%w: an ICE restart needs new credentials", ErrMalformed)

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/logging"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
@@ -152,6 +153,7 @@ type client struct {
 	offer    string
 	stopped  chan struct{}
 	stopOnce sync.Once
+	rtcp     chan rtcp.Packet // some of what the server sends
 	running  sync.WaitGroup
 }
 
@@ -186,7 +188,7 @@ func newClient(t *testing.T, o clientOptions) *client {
 		webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings),
 	).NewPeerConnection(webrtc.Configuration{})
 	require.NoError(t, err)
-	c := &client{pc: pc, tracks: map[string]*webrtc.TrackLocalStaticRTP{}, stopped: make(chan struct{})}
+	c := &client{pc: pc, tracks: map[string]*webrtc.TrackLocalStaticRTP{}, stopped: make(chan struct{}), rtcp: make(chan rtcp.Packet, 1024)}
 	t.Cleanup(c.stop)
 	if o.audio != "" {
 		c.addTrack(t, "audio", o.audio, nil, o)
@@ -264,8 +266,15 @@ func itoa(n int) string {
 func (c *client) drain(s *webrtc.RTPSender) {
 	c.running.Go(func() {
 		for {
-			if _, _, err := s.ReadRTCP(); err != nil {
+			packets, _, err := s.ReadRTCP()
+			if err != nil {
 				return
+			}
+			for _, p := range packets {
+				select {
+				case c.rtcp <- p:
+				default:
+				}
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
@@ -162,6 +163,37 @@ func TestLossIsRepaired(t *testing.T) {
 			require.Zero(t, stats.Lost)
 			require.Positive(t, session.Stats().RTT)
 		})
+	}
+}
+
+// R4, R8, R12: the publisher gets congestion feedback, receiver reports and
+// keyframe requests.
+func TestFeedback(t *testing.T) {
+	r := newRig(t, Config{})
+	s := r.watch(t, "live")
+	c := newClient(t, clientOptions{video: webrtc.MimeTypeVP8})
+	r.publish(t, "live", "me", c)
+	c.send("", 90000, vp8(320, 180, 2))
+	layer := s.until(t, "media", func(got) bool { return true }).layer
+	ssrc := uint32(c.pc.GetSenders()[0].GetParameters().Encodings[0].SSRC)
+	require.True(t, layer.RequestKeyframe(time.Now()))
+
+	var report, congestion, keyframe bool
+	timeout := time.After(patience)
+	for !report || !congestion || !keyframe {
+		select {
+		case p := <-c.rtcp:
+			switch p := p.(type) {
+			case *rtcp.ReceiverReport:
+				report = report || len(p.Reports) > 0 && p.Reports[0].SSRC == ssrc
+			case *rtcp.TransportLayerCC:
+				congestion = congestion || p.PacketStatusCount > 0
+			case *rtcp.PictureLossIndication:
+				keyframe = keyframe || p.MediaSSRC == ssrc
+			}
+		case <-timeout:
+			require.FailNow(t, "timeout", "report %v, congestion %v, keyframe %v", report, congestion, keyframe)
+		}
 	}
 }
 

@@ -1,0 +1,201 @@
+package rtc
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestUnwrapper(t *testing.T) {
+	var u unwrapper
+	first, ok := u.unwrap(65534)
+	require.True(t, ok)
+	for i, seq := range []uint16{65535, 0, 1, 2} {
+		ext, ok := u.unwrap(seq)
+		require.True(t, ok)
+		require.Equal(t, first+uint64(i)+1, ext)
+	}
+	ext, ok := u.unwrap(65535)
+	require.True(t, ok, "late, not lost")
+	require.Equal(t, first+1, ext)
+	_, ok = u.unwrap(65533)
+	require.False(t, ok, "from before the first")
+}
+
+// Whatever way packets are lost and disordered by less than half the range,
+// each gets its own number.
+func TestUnwrapperProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := rapid.Uint16().Draw(t, "start")
+		var u unwrapper
+		first, _ := u.unwrap(start)
+		at := uint64(0)
+		for range rapid.IntRange(1, 200).Draw(t, "packets") {
+			at += uint64(rapid.IntRange(0, 20_000).Draw(t, "gap"))
+			late := min(at, uint64(rapid.IntRange(0, 10_000).Draw(t, "late")))
+			_, _ = u.unwrap(uint16(uint64(start) + at))
+			ext, ok := u.unwrap(uint16(uint64(start) + at - late))
+			require.True(t, ok)
+			require.Equal(t, first+at-late, ext)
+		}
+	})
+}
+
+func FuzzParseRTP(f *testing.F) {
+	for _, h := range []rtp.Header{
+		{Version: 2}, {Version: 2, CSRC: []uint32{1, 2}}, {Version: 2, Padding: true, PaddingSize: 4},
+		{Version: 2, Extension: true, ExtensionProfile: 0xbede, Extensions: []rtp.Extension{}},
+	} {
+		b, err := (&rtp.Packet{Header: h, Payload: []byte{1, 2, 3}, PaddingSize: h.PaddingSize}).Marshal()
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, ok := parseRTP(b)
+		var want rtp.Packet
+		if err := want.Unmarshal(slices.Clone(b)); err != nil {
+			return // ours skips what is inside extensions
+		}
+		if !ok {
+			require.NotEqual(t, uint8(2), want.Version)
+			return
+		}
+		require.Equal(t, want.SequenceNumber, p.seq)
+		require.Equal(t, want.Timestamp, p.timestamp)
+		require.Equal(t, want.Marker, p.marker)
+		require.Equal(t, want.PayloadType, p.payloadType)
+		require.Equal(t, string(want.Payload), string(p.payload))
+	})
+}
+
+func TestNackerTiming(t *testing.T) {
+	var n nacker
+	now := time.Unix(1000, 0)
+	n.receive(100, now)
+	n.receive(103, now)
+	seqs, next := n.due(now, nil)
+	require.Empty(t, seqs, "it may be reordering")
+	require.Equal(t, now.Add(nackTolerance), next)
+
+	repaired, _ := n.receive(101, now.Add(time.Millisecond))
+	require.False(t, repaired, "it was reordering")
+
+	asked := next
+	seqs, next = n.due(asked, nil)
+	require.Equal(t, []uint64{102}, seqs)
+	seqs, _ = n.due(next.Add(-time.Millisecond), nil)
+	require.Empty(t, seqs, "the answer may be on its way")
+	seqs, _ = n.due(next, nil)
+	require.Equal(t, []uint64{102}, seqs)
+
+	repaired, _ = n.receive(102, next.Add(time.Millisecond))
+	require.True(t, repaired)
+	seqs, next = n.due(next.Add(time.Second), nil)
+	require.Empty(t, seqs)
+	require.True(t, next.IsZero())
+	require.Zero(t, n.rtt, "an answer to a second question tells no round trip")
+
+	n.receive(105, asked)
+	_, _ = n.due(asked.Add(nackTolerance), nil)
+	n.receive(104, asked.Add(nackTolerance+30*time.Millisecond))
+	require.Equal(t, 30*time.Millisecond, n.rtt)
+}
+
+func TestNackerGivesUp(t *testing.T) {
+	var n nacker
+	now := time.Unix(1000, 0)
+	n.receive(1<<16, now)
+	n.receive(1<<16+2, now)
+	asked := 0
+	for next := now; ; {
+		var seqs []uint64
+		if seqs, next = n.due(next, nil); next.IsZero() {
+			break
+		}
+		asked += len(seqs)
+		require.Less(t, next.Sub(now), 3*time.Second)
+	}
+	require.LessOrEqual(t, asked, nackTries)
+	require.Equal(t, uint64(1), n.lost)
+
+	_, outage := n.receive(1<<16+2000, now)
+	require.True(t, outage)
+	require.Empty(t, n.missing)
+	require.Equal(t, uint64(1+1997), n.lost)
+}
+
+// Nothing is asked for that has come, nothing more often than the limit, and
+// what is remembered is bounded and in order.
+func TestNackerProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var n nacker
+		now := time.Unix(1000, 0)
+		have, tries := map[uint64]bool{}, map[uint64]int{}
+		seq := uint64(1 << 16)
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 50).Draw(t, "ms")) * time.Millisecond)
+			s := seq
+			if rapid.Bool().Draw(t, "late") {
+				s = max(1<<16, seq-uint64(rapid.IntRange(0, 50).Draw(t, "by")))
+			} else {
+				seq += uint64(rapid.IntRange(1, 600).Draw(t, "gap"))
+				s = seq
+			}
+			n.receive(s, now)
+			have[s] = true
+			seqs, next := n.due(now, nil)
+			for _, s := range seqs {
+				require.False(t, have[s])
+				tries[s]++
+				require.LessOrEqual(t, tries[s], nackTries)
+			}
+			require.LessOrEqual(t, len(n.missing), nackMissing)
+			require.Equal(t, len(n.missing) == 0, next.IsZero())
+			require.True(t, slices.IsSortedFunc(n.missing, func(a, b missing) int { return int(a.seq) - int(b.seq) }))
+		}
+	})
+}
+
+func TestLadder(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for _, test := range []struct {
+		name  string
+		rids  []string
+		areas map[string]int
+		want  []string // lowest first
+	}{
+		{"sizes decide", []string{"b", "c", "a"}, map[string]int{"a": 2, "b": 3, "c": 1}, []string{"c", "a", "b"}},
+		{"OBS lists the best first", []string{"0", "1", "2"}, map[string]int{"0": 9, "1": 4}, []string{"2", "1", "0"}},
+		{"two sizes tell the direction", []string{"x", "y", "z"}, map[string]int{"x": 1, "z": 9}, []string{"x", "y", "z"}},
+		{"names, when sizes do not tell", []string{"f", "h", "q"}, map[string]int{"q": 1}, []string{"q", "h", "f"}},
+		{"names of Chrome", []string{"hi", "lo"}, nil, []string{"lo", "hi"}},
+		{"numbers", []string{"0", "1", "2"}, nil, []string{"2", "1", "0"}},
+		{"unknown names", []string{"one", "two"}, nil, []string{"one", "two"}},
+		{"equal sizes keep the order", []string{"x", "y"}, map[string]int{"x": 1, "y": 1}, []string{"x", "y"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLadder(test.rids)
+			_, ok := l.rank(test.rids[0], now)
+			require.False(t, ok, "nothing is known yet")
+			l.observe(test.rids[0], test.areas[test.rids[0]], now)
+			for rid, area := range test.areas {
+				l.observe(rid, area, now)
+			}
+			for want, rid := range test.want {
+				got, ok := l.rank(rid, now.Add(ladderPatience))
+				require.True(t, ok)
+				require.Equal(t, want, got, rid)
+			}
+			l.observe(test.want[0], 1000, now)
+			got, _ := l.rank(test.want[0], now)
+			require.Zero(t, got, "a rank never changes")
+		})
+	}
+	rank, ok := newLadder(nil).rank("", now)
+	require.True(t, ok)
+	require.Zero(t, rank)
+}
