@@ -105,7 +105,7 @@ func (o *offer) addSection(index int, md *sdp.MediaDescription) error {
 			return fmt.Errorf("%w: two sections have the mid %.20q", ErrMalformed, sec.mid)
 		}
 	}
-	if sec.mid == "" || strings.ContainsAny(sec.mid, " \t") {
+	if !token(sec.mid) {
 		return fmt.Errorf("%w: section %d has no valid mid", ErrMalformed, index)
 	}
 	switch dir := direction(md.Attributes, o.sessionLevel); dir {
@@ -293,6 +293,13 @@ func simulcastLists(v string) []string {
 		}
 	}
 	return nil
+}
+
+// token tells a token of RFC 8866 section 9, with a bound on its length.
+func token(s string) bool {
+	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]`, r)
+	})
 }
 
 func validRID(id string) bool {
