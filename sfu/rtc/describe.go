@@ -17,11 +17,10 @@ type local struct {
 }
 
 // writer writes SDP lines.
-type writer struct{ strings.Builder }
+type writer struct{ text strings.Builder }
 
 func (w *writer) line(format string, args ...any) {
-	fmt.Fprintf(&w.Builder, format, args...)
-	w.WriteString("\r\n")
+	fmt.Fprintf(&w.text, format+"\r\n", args...)
 }
 
 // answer writes the answer: every section accepted and recvonly (W2, W6), all
@@ -68,7 +67,7 @@ func (o *offer) answer(l local) string {
 		s.writeCodecs(w, answerFmtp)
 		s.writeRIDs(w, "recv")
 	}
-	return w.String()
+	return w.text.String()
 }
 
 // inner writes the offer that pion gets: the publisher's, with nothing in it
@@ -104,7 +103,7 @@ func (o *offer) inner() string {
 			w.line("a=ssrc:%d cname:publisher", s.ssrc)
 		}
 	}
-	return w.String()
+	return w.text.String()
 }
 
 // innerExtensions are those that pion needs: it looks for a packet's mid and

@@ -234,14 +234,13 @@ func (g *ingest) deliver(p *media.Packet, now time.Time) {
 		g.session.ladder.observe(g.rid, g.width*g.height, now)
 	}
 	g.held = append(g.held, p)
-	rank := 0
+	rank, known := 0, true
 	if g.section.kind == media.Video {
-		known := false
-		if rank, known = g.session.ladder.rank(g.rid, now); !known && len(g.held) < maxHeld {
-			return
-		}
+		rank, known = g.session.ladder.rank(g.rid, now)
 	}
-	g.addLayer(rank)
+	if known || len(g.held) >= maxHeld {
+		g.addLayer(rank)
+	}
 }
 
 func (g *ingest) addLayer(rank int) {

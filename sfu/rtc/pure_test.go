@@ -138,7 +138,7 @@ func TestNackerProperty(t *testing.T) {
 		seq := uint64(1 << 16)
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 50).Draw(t, "ms")) * time.Millisecond)
-			s := seq
+			var s uint64
 			if rapid.Bool().Draw(t, "late") {
 				s = max(1<<16, seq-uint64(rapid.IntRange(0, 50).Draw(t, "by")))
 			} else {

@@ -69,7 +69,7 @@ type Server struct {
 	network network
 
 	mu       sync.Mutex
-	ctx      context.Context // of Run, nil unless it runs
+	stop     <-chan struct{} // closed when Run is to end, nil unless it runs
 	sessions int
 	running  sync.WaitGroup
 }
@@ -117,12 +117,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.network.tcp = tcp
 	}
 	s.mu.Lock()
-	s.ctx = ctx
+	s.stop = ctx.Done()
 	s.mu.Unlock()
 
 	<-ctx.Done()
 	s.mu.Lock()
-	s.ctx = nil // no new sessions
+	s.stop = nil // no new sessions
 	s.mu.Unlock()
 	s.running.Wait()
 	errs := []error{udp.Close()}
@@ -142,7 +142,7 @@ func (s *Server) Publish(ctx context.Context, stream, owner, offer string) (*Ses
 	if err != nil {
 		return nil, "", err
 	}
-	running, err := s.admit()
+	stop, err := s.admit()
 	if err != nil {
 		return nil, "", err
 	}
@@ -155,16 +155,16 @@ func (s *Server) Publish(ctx context.Context, stream, owner, offer string) (*Ses
 	}
 	go func() {
 		defer s.dismiss()
-		session.run(running)
+		session.run(stop)
 	}()
 	return session, answer, nil
 }
 
 // admit counts a session in; dismiss counts it out again.
-func (s *Server) admit() (context.Context, error) {
+func (s *Server) admit() (stop <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil {
+	if s.stop == nil {
 		return nil, fmt.Errorf("%w: the server is not running", ErrBusy)
 	}
 	if s.sessions >= s.cfg.MaxSessions {
@@ -172,7 +172,7 @@ func (s *Server) admit() (context.Context, error) {
 	}
 	s.sessions++
 	s.running.Add(1)
-	return s.ctx, nil
+	return s.stop, nil
 }
 
 func (s *Server) dismiss() {

@@ -134,14 +134,14 @@ func (s *Session) discard() {
 	close(s.done)
 }
 
-// run serves the session until it is closed or ctx, the server's, ends.
-func (s *Session) run(ctx context.Context) {
+// run serves the session until it is closed or stop, the server's, is.
+func (s *Session) run(stop <-chan struct{}) {
 	s.server.metrics.sessions.WithLabelValues("connecting").Inc()
 	timeout := time.NewTimer(s.server.cfg.ConnectTimeout)
 	defer timeout.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			s.Close(ErrServerClosed)
 		case <-s.closing:
 			s.teardown()
@@ -175,6 +175,7 @@ func (s *Session) onState(state webrtc.PeerConnectionState) {
 		}
 	case webrtc.PeerConnectionStateClosed:
 		s.Close(ErrPeerGone)
+	default: // on its way, or silent for less than the consent lasts
 	}
 }
 
