@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for an event on a busy machine.
 const patience = 20 * time.Second
 
-func testLog(t *testing.T) *slog.Logger {
+func testLog(t testing.TB) *slog.Logger {
 	level := slog.LevelError
 	if os.Getenv("FRESHET_TEST_DEBUG") != "" {
 		level = slog.LevelDebug
