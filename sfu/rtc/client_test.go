@@ -120,13 +120,14 @@ func (c *client) addTrack(t *testing.T, name, mime string, rids []string, o clie
 		c.tracks[key] = track
 		if i > 0 {
 			require.NoError(t, first.AddEncoding(track))
+			c.drain(first, rid)
 			continue
 		}
 		tr, err := c.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 		require.NoError(t, err)
 		require.NoError(t, tr.SetCodecPreferences(preferred(tr, mime, o.noRTX)))
 		first = tr.Sender()
-		c.drain(first)
+		c.drain(first, rid)
 	}
 }
 
@@ -154,11 +155,11 @@ func itoa(n int) string {
 	}
 }
 
-// drain reads a sender's RTCP, without which interceptors see none.
-func (c *client) drain(s *webrtc.RTPSender) {
+// drain reads an encoding's RTCP, without which interceptors see none.
+func (c *client) drain(s *webrtc.RTPSender, rid string) {
 	c.running.Go(func() {
 		for {
-			packets, _, err := s.ReadRTCP()
+			packets, _, err := s.ReadSimulcastRTCP(rid)
 			if err != nil {
 				return
 			}

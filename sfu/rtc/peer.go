@@ -185,6 +185,7 @@ func (n *network) settings(o *offer, log logging.LoggerFactory) (webrtc.SettingE
 	// pion fails a connection at the sum of both.
 	s.SetICETimeouts(n.consent/6, n.consent-n.consent/6, n.consent/12)
 	s.SetReceiveMTU(receiveMTU)
+	s.BufferFactory = newStreams(o).open
 	s.SetSRTPReplayProtectionWindow(replayWindow)
 	s.SetSRTPProtectionProfiles(
 		dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/transport/v4/packetio"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -70,6 +71,66 @@ func FuzzParseRTP(f *testing.F) {
 		require.Equal(t, want.PayloadType, p.payloadType)
 		require.Equal(t, string(want.Payload), string(p.payload))
 	})
+}
+
+func TestRelabel(t *testing.T) {
+	for _, profile := range []uint16{0xbede, 0x1000} {
+		build := func(ids ...uint8) []byte {
+			h := rtp.Header{Version: 2, Extension: true, ExtensionProfile: profile, PayloadType: 97}
+			for _, id := range ids {
+				require.NoError(t, h.SetExtension(id, []byte("q")))
+			}
+			b, err := (&rtp.Packet{Header: h, Payload: []byte{1, 2, 3}}).Marshal()
+			require.NoError(t, err)
+			return b
+		}
+		for _, test := range []struct {
+			name       string
+			ids, want  []uint8
+			repairedID uint8
+			keep       bool
+		}{
+			{"copied from the encoding", []uint8{1, 4}, []uint8{1, 5}, 5, true},
+			{"marked", []uint8{1, 5}, []uint8{1, 5}, 5, true},
+			{"marked twice", []uint8{4, 5}, []uint8{4, 5}, 5, true},
+			{"no RID", []uint8{1}, []uint8{1}, 5, true},
+			{"cannot be marked", []uint8{1, 4}, []uint8{1, 4}, 0, false},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				b := build(test.ids...)
+				require.Equal(t, test.keep, relabel(b, 4, test.repairedID))
+				var h rtp.Header
+				_, err := h.Unmarshal(b)
+				require.NoError(t, err)
+				require.Equal(t, test.want, h.GetExtensionIDs())
+			})
+		}
+	}
+}
+
+func FuzzRelabel(f *testing.F) {
+	f.Add([]byte{0x90, 97, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xbe, 0xde, 0, 1, 0x40, 'q', 0, 0})
+	f.Add([]byte{0x90, 97, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x10, 0, 0, 1, 4, 1, 'q', 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := slices.Clone(b)
+		relabel(b, 4, 5)
+		changed := 0
+		for i := range b {
+			if b[i] != before[i] {
+				changed++
+			}
+		}
+		require.LessOrEqual(t, changed, 1)
+	})
+}
+
+// One publisher cannot open streams without end.
+func TestStreamsAreBounded(t *testing.T) {
+	s := newStreams(vp8Offer(t))
+	for i := range 2 * maxSSRCs {
+		_, err := s.open(packetio.RTPBufferPacket, uint32(i)).Write([]byte{1})
+		require.Equal(t, i >= maxSSRCs, err != nil)
+	}
 }
 
 func TestNackerTiming(t *testing.T) {
