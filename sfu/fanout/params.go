@@ -2,7 +2,11 @@ package fanout
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
 	"github.com/freshet-live/freshet/sfu/media"
@@ -84,6 +88,34 @@ type Params struct {
 	DTLSClient bool
 	// Audio and Video are nil when the offer has no such m-line.
 	Audio, Video *TrackParams
+}
+
+// maxExtensionID is the highest id of a one-byte header extension (RFC 8285
+// section 4.2).
+const maxExtensionID = 14
+
+// check returns ErrParams for what can never work.
+func (p *Params) check() error {
+	if err := checkCredentials(p.RemoteUfrag, p.RemotePwd); err != nil {
+		return err
+	}
+	if p.Audio == nil && p.Video == nil {
+		return fmt.Errorf("%w: neither audio nor video", ErrParams)
+	}
+	usable := false
+	for _, f := range p.Fingerprints {
+		hash, err := fingerprint.HashFromString(strings.ToLower(f.Algorithm))
+		usable = usable || err == nil && hash.Available()
+	}
+	if !usable {
+		return fmt.Errorf("%w: no certificate fingerprint in a known hash", ErrParams)
+	}
+	for _, t := range [...]*TrackParams{p.Audio, p.Video} {
+		if t != nil && (t.TransportCCID > maxExtensionID || t.MIDExtensionID > maxExtensionID || len(t.MID) > maxMIDSize) {
+			return fmt.Errorf("%w: header extensions of m-line %q", ErrParams, t.MID)
+		}
+	}
+	return nil
 }
 
 // TrackParams is one m-line of a viewer's offer.

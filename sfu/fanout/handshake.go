@@ -1,0 +1,354 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/crypto/fingerprint"
+	"github.com/pion/srtp/v3"
+	"github.com/pion/transport/v4/packetio"
+
+	"crypto/x509"
+)
+
+const (
+	// The first byte of a DTLS record (RFC 6347 section 4.1).
+	recordAlert     = 21
+	recordHandshake = 22
+	recordHeader    = 13
+
+	flightInterval = 200 * time.Millisecond
+	// linger is how long a finished handshake can still be repeated to a peer
+	// that missed its end; the first RTCP from the peer cuts it short.
+	linger = 10 * time.Second
+	// alertPatience bounds the look at what claims to be an alert.
+	alertPatience = time.Second
+	// maxRecords bounds the records that wait for DTLS, in bytes.
+	maxRecords = 32 << 10
+)
+
+// session is the DTLS side of a viewer. A dtls.Conn with its goroutines lives
+// only for the handshake, a little after it, and for each alert; between, the
+// exported state is all there is.
+type session struct {
+	viewer *Viewer
+
+	mu        sync.Mutex
+	pipe      *pipe         // takes records while a dtls.Conn lives
+	over      chan struct{} // closes when that Conn is gone
+	started   bool
+	state     *dtls.State // of a finished handshake, while no Conn lives
+	confirmed bool
+	cut       context.CancelFunc // ends the lingering
+}
+
+// take gives the session a record, on the reader's goroutine.
+func (s *session) take(record []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.pipe != nil:
+		s.pipe.put(record)
+	case !s.started && record[0] == recordHandshake:
+		s.startLocked(s.handshake)
+		s.pipe.put(record)
+	case s.state != nil && isSealedAlert(record):
+		s.startLocked(s.hear)
+		s.pipe.put(record)
+	}
+}
+
+// isSealedAlert reports whether a record is an alert of the encrypted epoch.
+func isSealedAlert(record []byte) bool {
+	return len(record) > recordHeader && record[0] == recordAlert && (record[3] != 0 || record[4] != 0)
+}
+
+// start begins the handshake as the DTLS client.
+func (s *session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started {
+		s.startLocked(s.handshake)
+	}
+}
+
+func (s *session) startLocked(run func(p *pipe)) {
+	s.started = true
+	p, over := newPipe(s.viewer), make(chan struct{})
+	s.pipe, s.over = p, over
+	if !s.viewer.engine.spawn(func() { run(p) }) {
+		close(over)
+	}
+}
+
+// settle notes that the Conn is gone; state is what to resume from, nil when
+// nothing more is to be said.
+func (s *session) settle(state *dtls.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pipe, s.state, s.cut = nil, state, nil
+	close(s.over)
+}
+
+// confirm notes that the peer has finished its handshake.
+func (s *session) confirm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confirmed = true
+	if s.cut != nil {
+		s.cut()
+	}
+}
+
+// handshake runs the DTLS handshake, hands the keys to the worker and lingers.
+func (s *session) handshake(p *pipe) {
+	v := s.viewer
+	deadline := v.created.Add(v.engine.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithDeadline(v.life, deadline)
+	defer cancel()
+	conn, c, err := s.negotiate(ctx, p)
+	if err != nil {
+		v.engine.metrics.handshakes.WithLabelValues("failed", "none").Inc()
+		v.Close(fmt.Errorf("%w: %w", ErrHandshake, err))
+		s.settle(nil)
+		return
+	}
+	v.engine.metrics.handshakes.WithLabelValues("ok", profileName(c.profile)).Inc()
+	v.worker.inbox.post(func(now time.Time) { v.connect(now, c) })
+	s.settle(s.listen(conn, p, linger))
+}
+
+func (s *session) negotiate(ctx context.Context, p *pipe) (*dtls.Conn, *crypter, error) {
+	v := s.viewer
+	conn, err := s.open(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = conn.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	c, err := exportKeys(conn, v.params.DTLSClient)
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return conn, c, nil
+}
+
+func (s *session) open(p *pipe) (*dtls.Conn, error) {
+	v := s.viewer
+	verify := dtls.WithVerifyConnection(func(state *dtls.State) error {
+		return checkFingerprint(state.PeerCertificates, v.params.Fingerprints)
+	})
+	if v.params.DTLSClient {
+		opts := append([]dtls.ClientOption{verify}, asClient(v.engine.dtlsOptions)...)
+		return dtls.ClientWithOptions(p, p.LocalAddr(), opts...)
+	}
+	opts := append([]dtls.ServerOption{
+		verify,
+		dtls.WithClientAuth(dtls.RequireAnyClientCert),
+		// ICE has verified the peer's address already.
+		dtls.WithInsecureSkipVerifyHello(true),
+	}, asServer(v.engine.dtlsOptions)...)
+	return dtls.ServerWithOptions(p, p.LocalAddr(), opts...)
+}
+
+func asClient(opts []dtls.Option) (out []dtls.ClientOption) {
+	for _, o := range opts {
+		out = append(out, o)
+	}
+	return out
+}
+
+func asServer(opts []dtls.Option) (out []dtls.ServerOption) {
+	for _, o := range opts {
+		out = append(out, o)
+	}
+	return out
+}
+
+// exportKeys makes the SRTP keys of a finished handshake (RFC 5764 section 4.2).
+func exportKeys(conn *dtls.Conn, client bool) (*crypter, error) {
+	chosen, ok := conn.SelectedSRTPProtectionProfile()
+	if !ok {
+		return nil, errors.New("no common SRTP profile")
+	}
+	state, ok := conn.ConnectionState()
+	if !ok {
+		return nil, errors.New("no DTLS state")
+	}
+	cfg := srtp.Config{Profile: srtp.ProtectionProfile(chosen)}
+	if err := cfg.ExtractSessionKeysFromDTLS(&state, client); err != nil {
+		return nil, fmt.Errorf("SRTP keys: %w", err)
+	}
+	return newCrypter(cfg.Profile, cfg.Keys)
+}
+
+// checkFingerprint compares the peer's certificate with those that its SDP
+// announced (RFC 8122 section 6.2).
+func checkFingerprint(chain [][]byte, announced []Fingerprint) error {
+	if len(chain) == 0 {
+		return errors.New("the peer has no certificate")
+	}
+	cert, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		return fmt.Errorf("the peer's certificate: %w", err)
+	}
+	for _, f := range announced {
+		hash, err := fingerprint.HashFromString(strings.ToLower(f.Algorithm))
+		if err != nil || !hash.Available() {
+			continue
+		}
+		value, err := fingerprint.Fingerprint(cert, hash)
+		if err == nil && strings.EqualFold(value, f.Value) {
+			return nil
+		}
+	}
+	return errors.New("the peer's certificate has none of the announced fingerprints")
+}
+
+// listen reads alerts until the peer says goodbye, the viewer is closed or
+// the time is up, and then lets go of the Conn. It returns the state to resume
+// from, nil when the DTLS connection has ended.
+func (s *session) listen(conn *dtls.Conn, p *pipe, patience time.Duration) *dtls.State {
+	v := s.viewer
+	ctx, cancel := context.WithTimeout(v.life, patience)
+	defer cancel()
+	s.mu.Lock()
+	s.cut = cancel
+	if s.confirmed && patience == linger {
+		cancel()
+	}
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	buf := make([]byte, 2048)
+	for ctx.Err() == nil {
+		if _, err := conn.Read(buf); errors.Is(err, io.EOF) {
+			v.Close(ErrPeerClosed)
+			_ = conn.Close()
+			return nil
+		}
+	}
+	if v.isClosing() {
+		_ = conn.Close() // says close_notify
+		return nil
+	}
+	state, ok := conn.ConnectionState()
+	p.muted.Store(true)
+	_ = conn.Close()
+	if !ok {
+		return nil
+	}
+	return &state
+}
+
+// hear wakes the DTLS connection for an alert.
+func (s *session) hear(p *pipe) {
+	conn := s.resume(p)
+	if conn == nil {
+		s.settle(nil)
+		return
+	}
+	s.settle(s.listen(conn, p, alertPatience))
+}
+
+// resume makes a Conn from the state; nil when that cannot be.
+func (s *session) resume(p *pipe) *dtls.Conn {
+	s.mu.Lock()
+	state := s.state
+	s.state = nil
+	s.mu.Unlock()
+	conn, err := dtls.ResumeWithOptions(state, p, p.LocalAddr(), s.viewer.engine.dtlsOptions...)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), alertPatience)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil
+	}
+	return conn
+}
+
+// goodbye says close_notify if there is anybody to say it to (R18), and ends
+// the viewer.
+func (s *session) goodbye() {
+	defer close(s.viewer.done)
+	s.mu.Lock()
+	over, busy := s.over, s.pipe != nil
+	s.mu.Unlock()
+	if busy {
+		<-over // its goroutine sees the viewer's end too
+	}
+	s.mu.Lock()
+	ready := s.state != nil && s.pipe == nil
+	p := newPipe(s.viewer)
+	s.started = true
+	s.mu.Unlock()
+	if !ready {
+		return
+	}
+	if conn := s.resume(p); conn != nil {
+		_ = conn.Close()
+	}
+}
+
+// pipe is the packet connection under a dtls.Conn: readers fill it, and what
+// it writes goes out over the viewer's Route.
+type pipe struct {
+	viewer *Viewer
+	buffer *packetio.Buffer
+	muted  atomic.Bool
+}
+
+func newPipe(v *Viewer) *pipe {
+	b := packetio.NewBuffer()
+	b.SetLimitSize(maxRecords)
+	return &pipe{viewer: v, buffer: b}
+}
+
+// put queues one datagram, which is copied; a full queue drops it, and DTLS
+// repeats it.
+func (p *pipe) put(data []byte) { _, _ = p.buffer.Write(data) }
+
+// ReadFrom implements net.PacketConn.
+func (p *pipe) ReadFrom(buf []byte) (int, net.Addr, error) {
+	n, err := p.buffer.Read(buf)
+	return n, p.LocalAddr(), err
+}
+
+// WriteTo implements net.PacketConn. The address is ignored.
+func (p *pipe) WriteTo(data []byte, _ net.Addr) (int, error) {
+	if to := p.viewer.route.Load(); to != nil && !p.muted.Load() {
+		// What is lost here DTLS repeats as if the network had lost it.
+		_ = p.viewer.engine.wire.Send(*to, data)
+	}
+	return len(data), nil
+}
+
+// Close implements net.PacketConn.
+func (p *pipe) Close() error { return p.buffer.Close() }
+
+// LocalAddr implements net.PacketConn. DTLS wants an address and never looks
+// at it; the viewer's Route may change under way.
+func (p *pipe) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
+// SetDeadline implements net.PacketConn.
+func (p *pipe) SetDeadline(t time.Time) error { return p.SetReadDeadline(t) }
+
+// SetReadDeadline implements net.PacketConn.
+func (p *pipe) SetReadDeadline(t time.Time) error { return p.buffer.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.PacketConn; writing never waits.
+func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
