@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +16,6 @@ import (
 	"github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 	"github.com/pion/srtp/v3"
 	"github.com/pion/transport/v4/packetio"
-
-	"crypto/x509"
 )
 
 const (
@@ -58,11 +57,9 @@ func (s *session) take(record []byte) {
 	case s.pipe != nil:
 		s.pipe.put(record)
 	case !s.started && record[0] == recordHandshake:
-		s.startLocked(s.handshake)
-		s.pipe.put(record)
+		s.startLocked(s.handshake, record)
 	case s.state != nil && isSealedAlert(record):
-		s.startLocked(s.hear)
-		s.pipe.put(record)
+		s.startLocked(s.hear, record)
 	}
 }
 
@@ -76,13 +73,21 @@ func (s *session) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.started {
-		s.startLocked(s.handshake)
+		s.startLocked(s.handshake, nil)
 	}
 }
 
-func (s *session) startLocked(run func(p *pipe)) {
+// startLocked begins a goroutine with a Conn on a new pipe, which holds the
+// first record already.
+func (s *session) startLocked(run func(p *pipe), first []byte) {
+	if s.viewer.isClosing() {
+		return // goodbye has the last word
+	}
 	s.started = true
 	p, over := newPipe(s.viewer), make(chan struct{})
+	if first != nil {
+		p.put(first)
+	}
 	s.pipe, s.over = p, over
 	if !s.viewer.engine.spawn(func() { run(p) }) {
 		close(over)
@@ -293,13 +298,11 @@ func (s *session) goodbye() {
 	}
 	s.mu.Lock()
 	ready := s.state != nil && s.pipe == nil
-	p := newPipe(s.viewer)
-	s.started = true
 	s.mu.Unlock()
 	if !ready {
 		return
 	}
-	if conn := s.resume(p); conn != nil {
+	if conn := s.resume(newPipe(s.viewer)); conn != nil {
 		_ = conn.Close()
 	}
 }

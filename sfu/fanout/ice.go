@@ -96,8 +96,11 @@ func (v *Viewer) handleSTUN(from wire.Route, data []byte) {
 	v.mu.Unlock()
 
 	if event.Has(icelite.Alive) {
-		v.alive.Store(now.UnixNano())
 		v.engine.registry.bindRoute(from, v)
+		if !ok || from == selected {
+			// Consent is for the Route that carries media, no other.
+			v.alive.Store(now.UnixNano())
+		}
 	}
 	if event.Has(icelite.Selected) && ok {
 		v.route.Store(&selected)

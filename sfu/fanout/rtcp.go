@@ -25,7 +25,7 @@ const (
 
 // receive takes one SRTCP datagram from the viewer.
 func (v *Viewer) receive(now time.Time, data []byte) {
-	if v.crypter == nil {
+	if v.crypter == nil || v.isClosing() {
 		return
 	}
 	plain, err := v.crypter.in.DecryptRTCP(nil, data, nil)
