@@ -83,7 +83,7 @@ func TestViewerGetsTheStream(t *testing.T) {
 			if !o.passive {
 				require.Equal(t, want, s.SRTPProfile)
 			}
-			require.Equal(t, 1, r.hub.Stream("s").Viewers)
+			require.Eventually(t, func() bool { return r.hub.Stream("s").Viewers == 1 }, patience, time.Millisecond)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -57,9 +58,13 @@ func (s *session) take(record []byte) {
 	case s.pipe != nil:
 		s.pipe.put(record)
 	case !s.started && record[0] == recordHandshake:
-		s.startLocked(s.handshake, record)
+		s.startLocked(s.handshake)
+		if s.pipe != nil {
+			s.pipe.put(record)
+		}
 	case s.state != nil && isSealedAlert(record):
-		s.startLocked(s.hear, record)
+		alert := bytes.Clone(record)
+		s.startLocked(func(p *pipe) { s.hear(p, alert) })
 	}
 }
 
@@ -73,21 +78,17 @@ func (s *session) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.started {
-		s.startLocked(s.handshake, nil)
+		s.startLocked(s.handshake)
 	}
 }
 
-// startLocked begins a goroutine with a Conn on a new pipe, which holds the
-// first record already.
-func (s *session) startLocked(run func(p *pipe), first []byte) {
+// startLocked begins a goroutine with a Conn on a new pipe.
+func (s *session) startLocked(run func(p *pipe)) {
 	if s.viewer.isClosing() {
 		return // goodbye has the last word
 	}
 	s.started = true
 	p, over := newPipe(s.viewer), make(chan struct{})
-	if first != nil {
-		p.put(first)
-	}
 	s.pipe, s.over = p, over
 	if !s.viewer.engine.spawn(func() { run(p) }) {
 		close(over)
@@ -257,13 +258,15 @@ func (s *session) listen(conn *dtls.Conn, p *pipe, patience time.Duration) *dtls
 	return &state
 }
 
-// hear wakes the DTLS connection for an alert.
-func (s *session) hear(p *pipe) {
+// hear wakes the DTLS connection for an alert. The alert must not come before
+// the Conn is ready, which would take it for a failed handshake.
+func (s *session) hear(p *pipe, alert []byte) {
 	conn := s.resume(p)
 	if conn == nil {
 		s.settle(nil)
 		return
 	}
+	p.put(alert)
 	s.settle(s.listen(conn, p, alertPatience))
 }
 

@@ -222,9 +222,10 @@ func (v *Viewer) putExtensions(ext []byte, p *TrackParams, mid bool) {
 // descriptor (RFC 7741 section 4.2, RFC 9628 section 4.2).
 func patch(payload []byte, d *media.Descriptor, out *forward.Out) {
 	if pos := int(d.PictureIDPos); pos != 0 && pos+int(d.PictureIDLen) <= len(payload) {
-		if d.PictureIDLen == 2 {
+		switch d.PictureIDLen {
+		case 2:
 			binary.BigEndian.PutUint16(payload[pos:], 1<<15|out.PictureID)
-		} else {
+		case 1:
 			payload[pos] = byte(out.PictureID & 0x7f)
 		}
 	}
