@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -106,6 +107,21 @@ func benchmarkFanOut(b *testing.B, profile srtp.ProtectionProfile) {
 func BenchmarkFanOut(b *testing.B) {
 	b.Run("gcm128", func(b *testing.B) { benchmarkFanOut(b, srtp.ProtectionProfileAeadAes128Gcm) })
 	b.Run("sha1", func(b *testing.B) { benchmarkFanOut(b, srtp.ProtectionProfileAes128CmHmacSha1_80) })
+}
+
+// The heap that one connected viewer holds, without what DTLS keeps.
+func BenchmarkViewerMemory(b *testing.B) {
+	const viewers = 500
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		x := newBench(b, viewers, srtp.ProtectionProfileAeadAes128Gcm)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/viewers, "B/viewer")
+		runtime.KeepAlive(x)
+	}
 }
 
 func TestForwardDoesNotAllocate(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -67,11 +68,11 @@ func New(cfg Config, h *hub.Hub, log *slog.Logger, reg prometheus.Registerer) (*
 	if err = e.certify(); err != nil {
 		return nil, err
 	}
-	if e.metrics, err = newMetrics(reg); err != nil {
-		return nil, err
-	}
 	if e.wire, err = wire.Listen(cfg.Wire, log); err != nil {
 		return nil, err
+	}
+	if err = e.measure(reg); err != nil {
+		return nil, errors.Join(err, e.wire.Close())
 	}
 	n := cfg.Workers
 	if n <= 0 {
@@ -81,6 +82,14 @@ func New(cfg Config, h *hub.Hub, log *slog.Logger, reg prometheus.Registerer) (*
 		e.workers = append(e.workers, newWorker(e, i))
 	}
 	return e, nil
+}
+
+// measure registers the engine's metrics and those of its sockets.
+func (e *Engine) measure(reg prometheus.Registerer) (err error) {
+	if e.metrics, err = newMetrics(reg); err != nil || reg == nil {
+		return err
+	}
+	return e.wire.Register(reg)
 }
 
 // certify makes the certificate and what every handshake has in common.

@@ -103,10 +103,12 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 func TestConsentLapses(t *testing.T) { // W47
 	r := newRig(t, Config{ConsentTimeout: 500 * time.Millisecond})
 	r.publish(t, "s", testH264, "")
-	p := r.view(t, "s", peerOptions{})
+	p, other := r.view(t, "s", peerOptions{}), r.view(t, "s", peerOptions{})
 	collect(t, p.video, 10)
+	collect(t, other.video, 1)
 	p.silent.Store(true)
 	await(t, p.viewer.Done(), "the end of consent")
+	collect(t, other.video, 100) // nothing was lost here
 	require.ErrorIs(t, p.viewer.Err(), ErrConsent)
 }
 

@@ -48,8 +48,7 @@ func newCrypter(profile srtp.ProtectionProfile, keys srtp.SessionKeys) (*crypter
 	if err != nil {
 		return nil, fmt.Errorf("incoming SRTP: %w", err)
 	}
-	switch profile {
-	case srtp.ProtectionProfileAeadAes128Gcm, srtp.ProtectionProfileAeadAes256Gcm:
+	if profile == srtp.ProtectionProfileAeadAes128Gcm || profile == srtp.ProtectionProfileAeadAes256Gcm {
 		err = c.initGCM(keys.LocalMasterKey, keys.LocalMasterSalt)
 	}
 	return c, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,7 @@ type Viewer struct {
 	created time.Time
 
 	// life ends when the viewer is being closed; its cause is the reason.
-	life      context.Context
+	life      context.Context //nolint:containedctx // it is this object's life, not a call's
 	end       context.CancelCauseFunc
 	closeOnce sync.Once
 	done      chan struct{}
@@ -140,7 +141,7 @@ func (v *Viewer) Close(reason error) {
 		}
 		v.mu.Lock()
 		v.end(reason)
-		ufrags, routes := v.ufrags, v.routes
+		ufrags, routes := slices.Clone(v.ufrags), slices.Clone(v.routes)
 		v.mu.Unlock()
 		v.engine.registry.forget(v, ufrags, routes)
 		v.worker.inbox.post(v.leave)
@@ -232,7 +233,9 @@ func (v *Viewer) forward(to *wire.Route, q *queued) {
 		v.worker.total.dropped[dropSend]++
 		return
 	}
-	t.sent++
+	if t.sent++; t.sent == 1 {
+		v.report(v.worker.now, t)
+	}
 	t.octets += uint32(size)      //nolint:gosec // wraps by design (RFC 3550 section 6.4.1)
 	v.stats.Bytes += uint64(size) //nolint:gosec // never negative
 	v.stats.Packets++

@@ -26,6 +26,7 @@ type worker struct {
 	touched []*group  // those with Packets in the present burst
 	spare   work      // the other half of the inbox
 	total   counters  // since the last tick
+	now     time.Time // when the present step began
 
 	load int // viewers; guarded by the registry's lock
 }
@@ -75,6 +76,7 @@ func (w *worker) run(ctx context.Context) {
 // step does what has come in: events first, as Packets may depend on them.
 func (w *worker) step(k work) {
 	now := time.Now()
+	w.now = now
 	for _, event := range k.events {
 		event(now)
 	}
