@@ -8,6 +8,8 @@
 // answer STUN themselves, hand DTLS to the viewer's handshake and RTCP to the
 // viewer's worker.
 //
-// Lock order: Engine.mu and Viewer.mu and inbox.mu are leaves: none is held
-// while another one or a lock of the hub is taken.
+// Lock order: a session's lock before Engine.mu, when a task begins. The locks
+// of registry, Viewer and inbox are leaves: nothing else is taken under them.
+// None of them is held during a call into the hub, whose Streams call a
+// group's Update, and so take an inbox's lock, under their own.
 package fanout

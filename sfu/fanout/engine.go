@@ -56,7 +56,7 @@ type Engine struct {
 }
 
 // New opens the media sockets and makes the certificate of this process. Run
-// must follow, also to give the sockets back. The error wraps wire.ErrListen
+// must follow; it, or Wire.Close, gives the sockets back. The error wraps wire.ErrListen
 // when a socket cannot be opened.
 func New(cfg Config, h *hub.Hub, log *slog.Logger, reg prometheus.Registerer) (*Engine, error) {
 	cfg = cfg.withDefaults()

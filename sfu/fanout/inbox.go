@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,8 +107,10 @@ func (in *inbox) feed(v *Viewer, data []byte) bool {
 		v.feedback.Add(-1)
 		return false
 	}
-	in.work.feedback = append(in.work.feedback, received{viewer: v, data: append([]byte(nil), data...)})
-	in.hurryLocked()
+	in.work.feedback = append(in.work.feedback, received{viewer: v, data: bytes.Clone(data)})
+	if len(in.work.feedback) == 1 {
+		in.signal() // without hurry: it must not tear a Frame's train apart
+	}
 	return true
 }
 

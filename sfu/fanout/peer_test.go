@@ -249,7 +249,7 @@ func codecsFrom(t testing.TB, desc *sdp.SessionDescription, m *sdp.MediaDescript
 		}
 		out = append(out, CodecParams{
 			Codec: codec, PayloadType: c.PayloadType, RTXPayloadType: rtx[strconv.Itoa(int(c.PayloadType))],
-			NACK: true, PLI: true,
+			NACK: true, PLI: true, TransportCC: true,
 		})
 	}
 	return out
@@ -285,7 +285,7 @@ func (p *peer) answer(r *rig, offer *sdp.SessionDescription, params Params) stri
 				line("a=fmtp:%d %s", c.PayloadType, c.Codec.Fmtp)
 			}
 			if kind == media.Video {
-				line("a=rtcp-fb:%d nack\r\na=rtcp-fb:%d nack pli", c.PayloadType, c.PayloadType)
+				line("a=rtcp-fb:%[1]d nack\r\na=rtcp-fb:%[1]d nack pli\r\na=rtcp-fb:%[1]d transport-cc", c.PayloadType)
 			}
 			if c.RTXPayloadType != 0 {
 				line("a=rtpmap:%d rtx/90000\r\na=fmtp:%d apt=%d", c.RTXPayloadType, c.RTXPayloadType, c.PayloadType)

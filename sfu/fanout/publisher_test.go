@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/sfu/hub"
@@ -34,12 +35,17 @@ type rig struct {
 
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
+	return newRigOn(t, cfg, nil)
+}
+
+func newRigOn(t testing.TB, cfg Config, reg prometheus.Registerer) *rig {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	if cfg.Wire.Listen == "" {
 		cfg.Wire.Listen = "127.0.0.1:0"
 	}
 	h := hub.New(hub.Config{KeyframeInterval: 100 * time.Millisecond}, log)
-	e, err := New(cfg, h, log, nil)
+	e, err := New(cfg, h, log, reg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

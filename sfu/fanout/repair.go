@@ -15,6 +15,8 @@ const (
 	maxRepairInterval = 500 * time.Millisecond
 
 	remembered = 128
+	// maxNACKed is how many packets one NACK may ask for: a keyframe's worth.
+	maxNACKed = 512
 )
 
 // repairs limits the repetitions to one viewer.
@@ -58,8 +60,14 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 		t.repairs = newRepairs(now)
 	}
 	interval := min(max(v.stats.RTT, minRepairInterval), maxRepairInterval)
+	asked := 0
 	for _, pair := range nacks {
+		if asked >= maxNACKed {
+			v.worker.total.dropped[dropRepair]++
+			return
+		}
 		pair.Range(func(seq uint16) bool {
+			asked++
 			v.stats.NACKs++
 			v.repeat(now, t, seq, interval)
 			return true

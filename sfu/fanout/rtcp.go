@@ -28,7 +28,7 @@ func (v *Viewer) receive(now time.Time, data []byte) {
 	if v.crypter == nil || v.isClosing() {
 		return
 	}
-	plain, err := v.crypter.in.DecryptRTCP(nil, data, nil)
+	plain, err := v.crypter.in.DecryptRTCP(v.worker.scratch[:0], data, nil)
 	if err != nil {
 		v.worker.total.dropped[dropRTCP]++
 		return

@@ -117,6 +117,10 @@ func (t *track) sameFormat(l *media.Layer) bool {
 // Without, a repetition must be the very same bytes: crypter.seal says why.
 func (t *track) extends() bool { return t.format.RTXPayloadType != 0 }
 
+// transportCC reports whether packets carry a transport-wide number: without
+// feedback on it, it would be of no use.
+func (t *track) transportCC() bool { return t.params.TransportCCID != 0 && t.format.TransportCC }
+
 // extensionSize returns the bytes of a packet's header extensions and whether
 // the mid is among them. It is sent until the viewer has shown that it knows
 // the SSRC (RFC 9143 section 9.2).
@@ -124,7 +128,7 @@ func (t *track) extensionSize() (size int, mid bool) {
 	if !t.extends() {
 		return 0, false
 	}
-	if t.params.TransportCCID != 0 {
+	if t.transportCC() {
 		size += 1 + 2
 	}
 	mid = t.params.MIDExtensionID != 0 && !t.reported && t.params.MID != ""
@@ -168,7 +172,7 @@ func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (pay
 	}
 	putHeader(buf, o, extSize != 0)
 	if extSize != 0 {
-		v.putExtensions(buf[rtpHeaderSize:headerSize], t.params, mid)
+		v.putExtensions(buf[rtpHeaderSize:headerSize], t, mid)
 	}
 	body := buf[headerSize:size]
 	if o.rtx {
@@ -201,11 +205,12 @@ func putHeader(buf []byte, o *outgoing, extended bool) {
 }
 
 // putExtensions fills an extension block (RFC 8285 section 4.2).
-func (v *Viewer) putExtensions(ext []byte, p *TrackParams, mid bool) {
+func (v *Viewer) putExtensions(ext []byte, t *track, mid bool) {
+	p := t.params
 	binary.BigEndian.PutUint16(ext, oneByteProfile)
 	binary.BigEndian.PutUint16(ext[2:], uint16(len(ext)/4-1)) //nolint:gosec // at most 24 bytes
 	rest := ext[4:]
-	if p.TransportCCID != 0 {
+	if t.transportCC() {
 		rest[0] = p.TransportCCID<<4 | 1
 		binary.BigEndian.PutUint16(rest[1:], v.transportSeq)
 		v.transportSeq++

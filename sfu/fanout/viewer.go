@@ -162,6 +162,7 @@ func (v *Viewer) isClosing() bool { return v.life.Err() != nil }
 func (v *Viewer) leave(time.Time) {
 	v.worker.release(v)
 	v.publish()
+	v.log.Debug("viewer left", "reason", v.Err(), "packets", v.stats.Packets)
 	v.mu.Lock()
 	sub := v.subscription
 	v.mu.Unlock()

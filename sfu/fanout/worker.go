@@ -27,6 +27,7 @@ type worker struct {
 	spare   work      // the other half of the inbox
 	total   counters  // since the last tick
 	now     time.Time // when the present step began
+	scratch []byte    // for one RTCP datagram in the clear
 
 	load int // viewers; guarded by the registry's lock
 }
@@ -39,7 +40,7 @@ type counters struct {
 }
 
 func newWorker(e *Engine, index int) *worker {
-	return &worker{engine: e, inbox: newInbox(), batch: e.wire.NewBatch(index)}
+	return &worker{engine: e, inbox: newInbox(), batch: e.wire.NewBatch(index), scratch: make([]byte, 0, 2048)}
 }
 
 // run works until ctx ends, and then once more, so that what was posted before
