@@ -2,26 +2,15 @@ package fanout
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	crand "crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/big"
 	"math/rand/v2"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
-	"github.com/pion/logging"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -32,10 +21,6 @@ import (
 )
 
 var _ wire.Handler = (*Engine)(nil)
-
-// certificateLife is how long the certificate of a process is valid. Peers
-// look at its fingerprint only.
-const certificateLife = 10 * 365 * 24 * time.Hour
 
 // Engine serves the viewers of a hub's Streams.
 type Engine struct {
@@ -90,44 +75,6 @@ func (e *Engine) measure(reg prometheus.Registerer) (err error) {
 		return err
 	}
 	return e.wire.Register(reg)
-}
-
-// certify makes the certificate and what every handshake has in common.
-func (e *Engine) certify() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	if err != nil {
-		return fmt.Errorf("DTLS key: %w", err)
-	}
-	serial, err := crand.Int(crand.Reader, new(big.Int).Lsh(big.NewInt(1), 64))
-	if err != nil {
-		return fmt.Errorf("DTLS certificate: %w", err)
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "freshet"},
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife),
-	}
-	raw, err := x509.CreateCertificate(crand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return fmt.Errorf("DTLS certificate: %w", err)
-	}
-	sum := sha256.Sum256(raw)
-	parts := make([]string, len(sum))
-	for i, b := range sum {
-		parts[i] = strings.ToUpper(hex.EncodeToString([]byte{b}))
-	}
-	e.fingerprint = "sha-256 " + strings.Join(parts, ":")
-	e.dtlsOptions = []dtls.Option{
-		dtls.WithCertificates(tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}),
-		// The server's order decides: GCM costs a fifth of the old profile.
-		dtls.WithSRTPProtectionProfiles(
-			dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
-		dtls.WithExtendedMasterSecret(dtls.RequestExtendedMasterSecret),
-		dtls.WithInsecureSkipVerify(true), // fingerprints take the place of chains
-		dtls.WithFlightInterval(flightInterval),
-		dtls.WithLoggerFactory(&logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}),
-	}
-	return nil
 }
 
 // Run serves until ctx ends; then every viewer is told goodbye and closed, and

@@ -14,8 +14,6 @@ const (
 	// was lost, and then regularly.
 	secondReport   = 200 * time.Millisecond
 	reportInterval = time.Second
-	// keyframeRetry is how often a missing keyframe is asked for again.
-	keyframeRetry = 250 * time.Millisecond
 	// maxRTT bounds what a report may claim.
 	maxRTT = 10 * time.Second
 
@@ -114,28 +112,6 @@ func (v *Viewer) reported(now time.Time, reports []rtcp.ReceptionReport) {
 		if rtt <= maxRTT {
 			v.stats.RTT = rtt
 		}
-	}
-}
-
-// restart notes that the viewer's decoder needs a keyframe.
-func (v *Viewer) restart(now time.Time, ssrc uint32) {
-	if t := v.video; t != nil && ssrc == t.ssrc {
-		v.stats.PLIs++
-		t.selector.Restart()
-		v.wantKeyframe(now)
-	}
-}
-
-// wantKeyframe asks for a keyframe if the viewer waits for one. The Layer
-// merges the requests of all who ask.
-func (v *Viewer) wantKeyframe(now time.Time) {
-	t := v.video
-	if t == nil {
-		return
-	}
-	if l := t.selector.NeedKeyframe(); l != nil {
-		t.asked = now
-		l.RequestKeyframe(now)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/freshet-live/freshet/sfu/fanout/icelite"
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
-	"github.com/freshet-live/freshet/sfu/forward"
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -89,33 +88,6 @@ func (v *Viewer) SSRC(kind media.Kind) (ssrc, rtx uint32) {
 // CNAME returns the name that binds the viewer's audio and video together.
 func (v *Viewer) CNAME() string { return v.engine.cfg.CNAME }
 
-// SetLimit chooses the video Layer by hand, or bounds the choice; the zero
-// Limit goes back to automatic (E60). It returns ErrNoLayer when the viewer
-// has no video, or the Stream is live and has no such Layer, and ErrClosed
-// when the viewer is gone.
-func (v *Viewer) SetLimit(l forward.Limit) error {
-	if v.isClosing() {
-		return ErrClosed
-	}
-	if v.params.Video == nil {
-		return fmt.Errorf("%w: the viewer takes no video", ErrNoLayer)
-	}
-	if s, _ := v.Watch(); l.RID != "" && len(s.Video) > 0 {
-		found := false
-		for _, layer := range s.Video {
-			found = found || layer.RID == l.RID
-		}
-		if !found {
-			return fmt.Errorf("%w: %q", ErrNoLayer, l.RID)
-		}
-	}
-	v.worker.inbox.post(func(now time.Time) {
-		v.video.selector.SetLimit(l)
-		v.wantKeyframe(now)
-	})
-	return nil
-}
-
 // Watch returns the Stream's present Snapshot and a channel that closes when
 // there is a newer one.
 func (v *Viewer) Watch() (*media.Snapshot, <-chan struct{}) {
@@ -192,25 +164,6 @@ func (v *Viewer) connect(now time.Time, c *crypter) {
 	v.group.attach(now, v)
 	v.publish()
 	v.log.Debug("viewer connected", "profile", v.stats.SRTPProfile, "after", now.Sub(v.created))
-}
-
-// setLayers takes what the Stream has to offer now.
-func (v *Viewer) setLayers(now time.Time, s *media.Snapshot, audio []*media.Layer) {
-	v.stats.Undecodable = false
-	v.setTrack(v.audio, audio, nil)
-	v.setTrack(v.video, s.Video, s.Active)
-	v.wantKeyframe(now)
-}
-
-func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {
-	if t == nil {
-		return
-	}
-	usable, sends := t.decodable(layers, active)
-	if len(usable) == 0 && len(layers) > 0 {
-		v.stats.Undecodable = true
-	}
-	t.selector.SetLayers(usable, sends)
 }
 
 // forward sends one Packet to the viewer if it is one for it. It runs once per
