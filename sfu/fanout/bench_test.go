@@ -41,6 +41,13 @@ func newBench(t testing.TB, viewers int, profile srtp.ProtectionProfile) *bench 
 	t.Cleanup(func() { _ = sink.Close() })
 
 	b := &bench{engine: e, worker: e.workers[0]}
+	t.Cleanup(func() {
+		for _, v := range b.viewers {
+			v.Close(nil)
+		}
+		b.step()
+		e.tasks.Wait()
+	})
 	r := &rig{hub: h, engine: e}
 	b.pub = r.publishSilent(t, "s", testH264, "")
 	format := CodecParams{Codec: testH264, PayloadType: 96, RTXPayloadType: 97, NACK: true, PLI: true}

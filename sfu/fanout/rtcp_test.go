@@ -1,12 +1,17 @@
 package fanout
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/srtp/v3"
+	"github.com/pion/stun/v3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet-live/freshet/sfu/fanout/icelite"
+	"github.com/freshet-live/freshet/sfu/fanout/wire"
 )
 
 func marshal(t testing.TB, pkts ...rtcp.Packet) []byte {
@@ -58,5 +63,31 @@ func FuzzRTCP(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		walkRTCP(data, func(h rtcp.Header, packet []byte) { v.handleRTCP(time.Now(), h, packet) })
 		b.worker.flush()
+	})
+}
+
+// Whatever comes in, by whatever way, ends as a claim or not.
+func FuzzDatagram(f *testing.F) {
+	b := newBench(f, 2, srtp.ProtectionProfileAeadAes128Gcm)
+	v := b.viewers[0]
+	known, unknown := *v.route.Load(), wire.Route{Addr: netip.MustParseAddrPort("127.0.0.1:9")}
+	b.engine.registry.bindRoute(known, v)
+	check, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(v.Ufrag()+":abcd"),
+		stun.NewShortTermIntegrity(v.Pwd()), stun.Fingerprint)
+	require.NoError(f, err)
+	f.Add(check.Raw)
+	f.Add(append([]byte{recordAlert, 254, 253, 0, 1}, make([]byte, 40)...))
+	f.Add(append([]byte{recordHandshake, 254, 253, 0, 0}, make([]byte, 40)...))
+	f.Add(marshal(f, &rtcp.ReceiverReport{SSRC: 4}))
+	f.Add([]byte{0x80, 200})
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		local, _, _ := icelite.Username(data)
+		if claimed := b.engine.HandleDatagram(unknown, data); claimed {
+			require.NotNil(t, b.engine.registry.byUfrag(local), "only a ufrag makes a stranger known")
+		}
+		b.engine.registry.unbindRoute(unknown, v)
+		b.engine.HandleDatagram(known, data)
+		b.step()
 	})
 }

@@ -31,8 +31,12 @@ type track struct {
 	selector forward.Selector
 	munger   forward.Munger
 	format   *CodecParams // of the current Layer
-	rtxSeq   uint64
-	repairs  *repairs // nil until the first NACK
+	picked   struct {     // the last answer of pick: a Track's Layers share a codec
+		codec media.Codec
+		index int
+	}
+	rtxSeq  uint64
+	repairs *repairs // nil until the first NACK
 
 	sent       uint32 // packets, as sender reports count them
 	octets     uint32
@@ -62,13 +66,21 @@ func newTrack(kind media.Kind, p *TrackParams, ssrc uint32) *track {
 	return t
 }
 
+// pick returns the index of the format for a codec, -1 for none.
+func (t *track) pick(c media.Codec) int {
+	if t.picked.codec != c {
+		t.picked.codec, t.picked.index = c, pickCodec(t.params.Codecs, c)
+	}
+	return t.picked.index
+}
+
 // decodable returns those of a Track's Layers that the viewer can decode, with
 // their activity. It returns its arguments when that is all of them, as it
 // mostly is.
 func (t *track) decodable(layers []*media.Layer, active []bool) ([]*media.Layer, []bool) {
 	all := true
 	for _, l := range layers {
-		all = all && pickCodec(t.params.Codecs, l.Codec) >= 0
+		all = all && t.pick(l.Codec) >= 0
 	}
 	if all {
 		return layers, active
@@ -76,7 +88,7 @@ func (t *track) decodable(layers []*media.Layer, active []bool) ([]*media.Layer,
 	var some []*media.Layer
 	var sends []bool
 	for i, l := range layers {
-		if pickCodec(t.params.Codecs, l.Codec) >= 0 {
+		if t.pick(l.Codec) >= 0 {
 			some = append(some, l)
 			sends = append(sends, i >= len(active) || active[i])
 		}
@@ -92,7 +104,7 @@ func (t *track) admit(l *media.Layer, p *media.Packet) (forward.Out, bool) {
 		return forward.Out{}, false
 	}
 	if switched {
-		i := pickCodec(t.params.Codecs, l.Codec)
+		i := t.pick(l.Codec)
 		if i < 0 {
 			return forward.Out{}, false
 		}
@@ -108,7 +120,7 @@ func (t *track) sameFormat(l *media.Layer) bool {
 	if l == t.selector.Current() {
 		return true
 	}
-	i := pickCodec(t.params.Codecs, l.Codec)
+	i := t.pick(l.Codec)
 	return i >= 0 && &t.params.Codecs[i] == t.format
 }
 
