@@ -195,7 +195,10 @@ func (e *Engine) HandleDatagram(from wire.Route, data []byte) bool {
 	switch {
 	case icelite.IsDTLS(data):
 		// Before the nomination, answers go where the question came from.
-		v.route.CompareAndSwap(nil, &from)
+		if v.route.Load() == nil {
+			first := from
+			v.route.CompareAndSwap(nil, &first)
+		}
 		v.session.take(data)
 	case icelite.IsRTP(data) && isRTCP(data):
 		v.worker.inbox.feed(v, data)

@@ -103,7 +103,8 @@ func (v *Viewer) handleSTUN(from wire.Route, data []byte) {
 		}
 	}
 	if event.Has(icelite.Selected) && ok {
-		v.route.Store(&selected)
+		route := selected
+		v.route.Store(&route)
 	}
 	for _, u := range stale {
 		v.engine.registry.unbindUfrag(u, v)

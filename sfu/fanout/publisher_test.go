@@ -26,6 +26,8 @@ var (
 	testOpus = media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2, Fmtp: "minptime=10;useinbandfec=1"}
 )
 
+const testKeyframeInterval = 100 * time.Millisecond
+
 // rig is an engine with its hub, both running.
 type rig struct {
 	hub    *hub.Hub
@@ -44,7 +46,7 @@ func newRigOn(t testing.TB, cfg Config, reg prometheus.Registerer) *rig {
 	if cfg.Wire.Listen == "" {
 		cfg.Wire.Listen = "127.0.0.1:0"
 	}
-	h := hub.New(hub.Config{KeyframeInterval: 100 * time.Millisecond}, log)
+	h := hub.New(hub.Config{KeyframeInterval: testKeyframeInterval}, log)
 	e, err := New(cfg, h, log, reg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
