@@ -182,6 +182,15 @@ func begin(t testing.TB, r *rig, v *Viewer) {
 	conn, err := net.Dial("udp", r.addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
+	_, err = conn.Write(checkFor(t, v))
+	require.NoError(t, err)
+	_, err = conn.Write(append([]byte{recordHandshake, 254, 253}, make([]byte, 60)...))
+	require.NoError(t, err)
+}
+
+// checkFor is a connectivity check that nominates.
+func checkFor(t testing.TB, v *Viewer) []byte {
+	t.Helper()
 	m, err := stun.Build(stun.BindingRequest, stun.TransactionID,
 		stun.NewUsername(v.Ufrag()+":"+v.params.RemoteUfrag),
 		stun.RawAttribute{Type: stun.AttrICEControlling, Value: make([]byte, 8)},
@@ -189,10 +198,7 @@ func begin(t testing.TB, r *rig, v *Viewer) {
 		stun.RawAttribute{Type: stun.AttrPriority, Value: []byte{1, 2, 3, 4}},
 		stun.NewShortTermIntegrity(v.Pwd()), stun.Fingerprint)
 	require.NoError(t, err)
-	_, err = conn.Write(m.Raw)
-	require.NoError(t, err)
-	_, err = conn.Write(append([]byte{recordHandshake, 254, 253}, make([]byte, 60)...))
-	require.NoError(t, err)
+	return m.Raw
 }
 
 func TestUndecodableStream(t *testing.T) {
