@@ -40,6 +40,7 @@ type session struct {
 	pipe      *pipe         // takes records while a dtls.Conn lives
 	over      chan struct{} // closes when that Conn is gone
 	started   bool
+	secured   bool        // the handshake is done: alerts must be encrypted
 	state     *dtls.State // of a finished handshake, while no Conn lives
 	confirmed bool
 	cut       context.CancelFunc // ends the lingering
@@ -50,6 +51,8 @@ func (s *session) take(record []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.secured && record[0] == recordAlert && !isSealedAlert(record):
+		// Anybody who can guess the address can send this.
 	case s.pipe != nil:
 		s.pipe.put(record)
 	case !s.started && record[0] == recordHandshake:
@@ -123,6 +126,9 @@ func (s *session) handshake(p *pipe) {
 		return
 	}
 	v.engine.metrics.handshakes.WithLabelValues("ok", profileName(c.profile)).Inc()
+	s.mu.Lock()
+	s.secured = true
+	s.mu.Unlock()
 	v.worker.inbox.post(func(now time.Time) { v.connect(now, c) })
 	s.settle(s.listen(conn, p, linger))
 }

@@ -91,7 +91,7 @@ func BenchmarkJoin(b *testing.B) {
 		_ = l.dtls.Close()
 	}
 	n := len(all)
-	clear(all) // the clients are not to count
+	clear(all)    // the clients are not to count
 	for range 3 { // sync.Pool keeps DTLS's read buffers through two collections
 		runtime.GC()
 	}
