@@ -1,0 +1,80 @@
+package fanout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/forward"
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+// keyframeRetry is how often a missing keyframe is asked for again.
+const keyframeRetry = 250 * time.Millisecond
+
+// SetLimit chooses the video Layer by hand, or bounds the choice; the zero
+// Limit goes back to automatic (E60). It returns ErrNoLayer when the viewer
+// has no video, or the Stream is live and has no such Layer, and ErrClosed
+// when the viewer is gone.
+func (v *Viewer) SetLimit(l forward.Limit) error {
+	if v.isClosing() {
+		return ErrClosed
+	}
+	if v.params.Video == nil {
+		return fmt.Errorf("%w: the viewer takes no video", ErrNoLayer)
+	}
+	if s, _ := v.Watch(); l.RID != "" && len(s.Video) > 0 {
+		found := false
+		for _, layer := range s.Video {
+			found = found || layer.RID == l.RID
+		}
+		if !found {
+			return fmt.Errorf("%w: %q", ErrNoLayer, l.RID)
+		}
+	}
+	v.worker.inbox.post(func(now time.Time) {
+		v.video.selector.SetLimit(l)
+		v.wantKeyframe(now)
+	})
+	return nil
+}
+
+// setLayers takes what the Stream has to offer now.
+func (v *Viewer) setLayers(now time.Time, s *media.Snapshot, audio []*media.Layer) {
+	v.stats.Undecodable = false
+	v.setTrack(v.audio, audio, nil)
+	v.setTrack(v.video, s.Video, s.Active)
+	v.wantKeyframe(now)
+}
+
+func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {
+	if t == nil {
+		return
+	}
+	usable, sends := t.decodable(layers, active)
+	if len(usable) == 0 && len(layers) > 0 {
+		v.stats.Undecodable = true
+	}
+	t.selector.SetLayers(usable, sends)
+}
+
+// restart notes that the viewer's decoder needs a keyframe.
+func (v *Viewer) restart(now time.Time, ssrc uint32) {
+	if t := v.video; t != nil && ssrc == t.ssrc {
+		v.stats.PLIs++
+		t.selector.Restart()
+		v.wantKeyframe(now)
+	}
+}
+
+// wantKeyframe asks for a keyframe if the viewer waits for one. The Layer
+// merges the requests of all who ask.
+func (v *Viewer) wantKeyframe(now time.Time) {
+	t := v.video
+	if t == nil {
+		return
+	}
+	if l := t.selector.NeedKeyframe(); l != nil {
+		t.asked = now
+		l.RequestKeyframe(now)
+	}
+}

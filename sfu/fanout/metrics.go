@@ -1,0 +1,95 @@
+package fanout
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Why packets that were meant for a viewer, or came from one, were dropped.
+const (
+	dropQueue  = iota // the worker's inbox was full
+	dropSocket        // the kernel or a TCP peer took no more
+	dropSend          // a packet did not fit or could not be encrypted
+	dropRepair        // a repetition beyond the limits
+	dropRTCP          // RTCP that was too much, or not authentic
+	dropReasons
+)
+
+func dropNames() [dropReasons]string {
+	return [dropReasons]string{"queue", "socket", "send", "repair", "rtcp"}
+}
+
+// metrics are those of one Engine.
+type metrics struct {
+	viewers       prometheus.Gauge
+	connecting    prometheus.Gauge
+	packets       prometheus.Counter
+	bytes         prometheus.Counter
+	retransmitted prometheus.Counter
+	dropped       [dropReasons]prometheus.Counter
+	handshakes    *prometheus.CounterVec
+}
+
+// newMetrics registers the engine's metrics; reg may be nil.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	const namespace, subsystem = "freshet", "fanout"
+	var all []prometheus.Collector
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: name, Help: help,
+		})
+		all = append(all, c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: name, Help: help,
+		})
+		all = append(all, g)
+		return g
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: name, Help: help,
+		}, labels)
+		all = append(all, v)
+		return v
+	}
+	m := &metrics{
+		viewers:       gauge("viewers", "Viewers that are connected."),
+		connecting:    gauge("connecting", "Viewers that have not connected yet."),
+		packets:       counter("packets_total", "RTP packets sent to viewers, without repetitions."),
+		bytes:         counter("bytes_total", "RTP payload bytes sent to viewers, without repetitions."),
+		retransmitted: counter("retransmitted_total", "RTP packets sent again after a NACK."),
+		handshakes:    vec("handshakes_total", "DTLS handshakes by result and SRTP profile.", "result", "profile"),
+	}
+	drops := vec("dropped_total", "Packets dropped, by reason.", "reason")
+	for i, name := range dropNames() {
+		m.dropped[i] = drops.WithLabelValues(name)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for i, c := range all {
+		if err := reg.Register(c); err != nil {
+			for _, done := range all[:i] {
+				reg.Unregister(done)
+			}
+			return nil, fmt.Errorf("fanout metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// add takes what a worker has counted.
+func (m *metrics) add(c *counters) {
+	m.packets.Add(float64(c.packets))
+	m.bytes.Add(float64(c.bytes))
+	m.retransmitted.Add(float64(c.retransmitted))
+	for i, n := range c.dropped {
+		if n > 0 {
+			m.dropped[i].Add(float64(n))
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package fanout
+
+import "time"
+
+// ViewerStats is what the engine knows of one viewer. The counters run since
+// the viewer came; they lag by up to a quarter of a second.
+type ViewerStats struct {
+	// Connected is set once the viewer's DTLS handshake is done.
+	Connected bool `json:"connected"`
+	// Packets and Bytes were sent for the first time; Bytes counts RTP payload.
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	// Retransmitted counts packets sent again after a NACK.
+	Retransmitted uint64 `json:"retransmitted"`
+	// NACKs counts packets asked for again, PLIs keyframes asked for.
+	NACKs uint64 `json:"nacks"`
+	PLIs  uint64 `json:"plis"`
+	// Dropped counts packets that were meant for the viewer and not sent.
+	Dropped uint64 `json:"dropped"`
+	// RTT is the round-trip time by the viewer's last report, 0 while unknown.
+	RTT time.Duration `json:"rtt"`
+	// Loss is the share of packets lost, 0 to 1, by its last report on video,
+	// or on audio where there is no video.
+	Loss float64 `json:"loss"`
+	// RID is the video Layer that the viewer gets; empty too when the
+	// publisher sends a single encoding.
+	RID string `json:"rid"`
+	// Undecodable is set while the Stream has a Track of which the viewer
+	// offered no matching codec.
+	Undecodable bool `json:"undecodable"`
+	// SRTPProfile is the name of the chosen protection profile.
+	SRTPProfile string `json:"srtpProfile"`
+}
