@@ -27,6 +27,8 @@ func (s *Site) Handler(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tracked := &tracker{ResponseWriter: w}
 		defer s.recoverPanic(tracked, r)
+		// Deadlines stay with the connection, which earlier requests have used.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		if r.ContentLength != 0 {
 			// Also for handlers that never look at the body: net/http reads the
 			// rest of it before it answers.

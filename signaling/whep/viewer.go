@@ -1,10 +1,11 @@
 package whep
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/fanout"
@@ -40,6 +41,9 @@ type engine struct{ *fanout.Engine }
 
 func (e engine) Add(stream string, p fanout.Params) (Viewer, Local, error) {
 	v, err := e.Engine.Add(stream, p)
+	if errors.Is(err, fanout.ErrClosed) {
+		err = fmt.Errorf("%w: the server is stopping", fanout.ErrBusy)
+	}
 	if err != nil {
 		return nil, Local{}, err //nolint:wrapcheck // a plain pass
 	}
@@ -134,14 +138,4 @@ func newPeer(v Viewer, o *sdp.Offer) *peer {
 		}
 	}
 	return p
-}
-
-// ViewerInfo is one viewer at one instant.
-type ViewerInfo struct {
-	Since time.Time `json:"since"`
-	fanout.ViewerStats
-}
-
-func sortViewers(infos []ViewerInfo) {
-	slices.SortFunc(infos, func(a, b ViewerInfo) int { return a.Since.Compare(b.Since) })
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/fanout"
@@ -142,15 +144,14 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Viewers returns the statistics of a Stream's viewers, longest here first.
-func (h *Handler) Viewers(stream string) []ViewerInfo {
+// EachViewer calls f with the statistics of a Stream's viewers, longest here
+// first.
+func (h *Handler) EachViewer(stream string, f func(since time.Time, stats fanout.ViewerStats)) {
 	all := h.Sessions.Of(stream)
-	infos := make([]ViewerInfo, 0, len(all))
+	slices.SortFunc(all, func(a, b *session.Session[*peer]) int { return a.Created.Compare(b.Created) })
 	for _, s := range all {
-		infos = append(infos, ViewerInfo{Since: s.Created, ViewerStats: s.Peer.Stats()})
+		f(s.Created, s.Peer.Stats())
 	}
-	sortViewers(infos)
-	return infos
 }
 
 var _ Engine = engine{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/rtc"
@@ -137,4 +138,18 @@ func owner(g auth.Grant) string {
 		return g.Identity
 	}
 	return session.Anonymous()
+}
+
+// Publisher returns when the session that sends to a Stream was made, and its
+// statistics; ok is false when there is none. Of several the connected one
+// counts, then the newest.
+func (h *Handler) Publisher(stream string) (since time.Time, stats rtc.SessionStats, ok bool) {
+	for _, s := range h.Sessions.Of(stream) {
+		st := s.Peer.Stats()
+		better := st.Connected && !stats.Connected || st.Connected == stats.Connected && s.Created.After(since)
+		if !ok || better {
+			since, stats, ok = s.Created, st, true
+		}
+	}
+	return since, stats, ok
 }
