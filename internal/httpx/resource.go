@@ -13,7 +13,8 @@ const (
 	allowedHeaders = "Authorization, Content-Type, If-Match, Accept, Cache-Control, Last-Event-ID"
 	exposedHeaders = "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch, Allow, WWW-Authenticate"
 	preflightAge   = "7200" // seconds; Chromium takes no more
-	writeTimeout   = 20 * time.Second
+	// answerTimeout runs from the request's headers to the answer's end.
+	answerTimeout = BodyTimeout + 20*time.Second
 )
 
 // Func serves one method of a resource. It either answers or returns an
@@ -33,7 +34,7 @@ func (s *Site) Resource(methods Methods) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		allowOrigin(w.Header())
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 		if isPreflight(r) {
 			answerPreflight(w, allow)
 			return
