@@ -109,11 +109,13 @@ func (f *feed) nextLayers(now time.Time, snap *media.Snapshot) (event, bool) {
 }
 
 func (f *feed) nextCount(now time.Time, snap *media.Snapshot) (event, bool) {
-	if f.begun && (f.count == snap.Viewers || now.Sub(f.countAt) < countInterval) {
+	// Whoever listens is a viewer, though the Snapshot may be from before it.
+	count := max(snap.Viewers, 1)
+	if f.begun && (f.count == count || now.Sub(f.countAt) < countInterval) {
 		return event{}, false
 	}
-	f.count, f.countAt = snap.Viewers, now
-	return event{eventCount, countData{snap.Viewers}}, true
+	f.count, f.countAt = count, now
+	return event{eventCount, countData{count}}, true
 }
 
 // describeLayers lists the video Layers, lowest first. A publisher's only
