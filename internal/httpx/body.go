@@ -102,7 +102,7 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return err //nolint:wrapcheck // becomes a 500
+		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

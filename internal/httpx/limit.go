@@ -91,7 +91,7 @@ func Take(tokens *rate.Limiter, now time.Time) error {
 func (l *Limiter) bucketLocked(key netip.Prefix) *bucket {
 	if e := l.known[key]; e != nil {
 		l.recent.MoveToFront(e)
-		return e.Value.(*bucket) //nolint:forcetypeassert // only buckets are put in
+		return e.Value.(*bucket)
 	}
 	per, burst := l.cfg.PerSecond, l.cfg.Burst
 	if key.Addr().IsLoopback() {
@@ -100,7 +100,7 @@ func (l *Limiter) bucketLocked(key netip.Prefix) *bucket {
 	b := &bucket{key: key, tokens: rate.NewLimiter(rate.Limit(per), burst)}
 	l.known[key] = l.recent.PushFront(b)
 	if l.recent.Len() > l.cfg.Addresses {
-		oldest := l.recent.Remove(l.recent.Back()).(*bucket) //nolint:forcetypeassert // only buckets are put in
+		oldest := l.recent.Remove(l.recent.Back()).(*bucket)
 		delete(l.known, oldest.key)
 	}
 	return b

@@ -16,7 +16,7 @@ const ProblemType = "application/problem+json"
 // Problem is an error as the client sees it (RFC 9457). It is an error itself,
 // for handlers that know the status; errors from elsewhere find theirs in the
 // Table.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 gives it its name
 	Status int
 	// Detail is one sentence for a person: what is wrong with this request.
 	Detail string

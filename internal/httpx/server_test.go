@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,7 +165,7 @@ func TestRequestsEndWithTheServer(t *testing.T) {
 	go func() { ended <- srv.Serve(ln) }()
 	answered := make(chan error, 1)
 	go func() {
-		resp, err := http.Get("http://" + ln.Addr().String() + "/wait") //nolint:noctx // a test
+		resp, err := http.Get("http://" + ln.Addr().String() + "/wait")
 		if err == nil {
 			err = resp.Body.Close()
 		}
@@ -176,4 +177,33 @@ func TestRequestsEndWithTheServer(t *testing.T) {
 	require.NoError(t, <-answered)
 	require.True(t, errors.Is(<-ended, http.ErrServerClosed))
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestConnectionsCanBeTakenOver(t *testing.T) {
+	s := newSite()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/upgrade", func(w http.ResponseWriter, _ *http.Request) {
+		hijacker, ok := w.(http.Hijacker)
+		if !ok {
+			return
+		}
+		conn, _, err := hijacker.Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+		_ = conn.Close()
+	})
+	mux.HandleFunc("/file", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.Copy(w, strings.NewReader("content"))
+		w.(http.Flusher).Flush()
+	})
+	srv := httptest.NewServer(s.Handler(mux))
+	defer srv.Close()
+	for path, status := range map[string]int{"/upgrade": http.StatusSwitchingProtocols, "/file": http.StatusOK} {
+		resp, err := srv.Client().Get(srv.URL + path)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode)
+	}
 }

@@ -1,7 +1,11 @@
 package httpx
 
 import (
+	"bufio"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -69,7 +73,7 @@ func (s *Site) recoverPanic(w *tracker, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler { //nolint:errorlint // the value itself, as net/http compares it
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 	s.Log.ErrorContext(r.Context(), "handler panicked", "panic", p, "method", r.Method,
@@ -94,8 +98,24 @@ func (t *tracker) WriteHeader(status int) {
 
 func (t *tracker) Write(b []byte) (int, error) {
 	t.wrote = true
-	return t.ResponseWriter.Write(b) //nolint:wrapcheck // a plain pass
+	return t.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController find the connection.
 func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// Flush, Hijack and ReadFrom are there for code that asserts instead of using
+// http.ResponseController.
+func (t *tracker) Flush() { _ = http.NewResponseController(t.ResponseWriter).Flush() }
+
+// Hijack hands over the connection, as a WebSocket needs it.
+func (t *tracker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	t.wrote = true
+	return http.NewResponseController(t.ResponseWriter).Hijack()
+}
+
+// ReadFrom keeps files on the way from the kernel to the kernel.
+func (t *tracker) ReadFrom(r io.Reader) (int64, error) {
+	t.wrote = true
+	return io.Copy(t.ResponseWriter, r)
+}

@@ -60,23 +60,23 @@ func (h *Handler) Register(mux *http.ServeMux) {
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if _, err := h.Auth.Admin(r); err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	all := h.Streams.Streams()
 	list := List{Streams: make([]Stream, 0, len(all))}
 	for _, snap := range all {
 		list.Streams = append(list.Streams, h.stream(snap))
 	}
-	return httpx.WriteJSON(w, http.StatusOK, list) //nolint:wrapcheck // becomes a 500
+	return httpx.WriteJSON(w, http.StatusOK, list)
 }
 
 func (h *Handler) detail(w http.ResponseWriter, r *http.Request) error {
 	name, err := httpx.StreamName(r)
 	if err != nil {
-		return err //nolint:wrapcheck // a Problem
+		return err
 	}
 	if _, err := h.Auth.Admin(r); err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	snap := h.Streams.Stream(name)
 	if snap == nil {
@@ -86,7 +86,7 @@ func (h *Handler) detail(w http.ResponseWriter, r *http.Request) error {
 	h.Viewers.EachViewer(name, func(since time.Time, stats fanout.ViewerStats) {
 		d.ViewerSessions = append(d.ViewerSessions, describeViewer(since, stats))
 	})
-	return httpx.WriteJSON(w, http.StatusOK, d) //nolint:wrapcheck // becomes a 500
+	return httpx.WriteJSON(w, http.StatusOK, d)
 }
 
 func (h *Handler) stream(snap *media.Snapshot) Stream {

@@ -76,9 +76,9 @@ func (p *publisher) learnExtensions() {
 	for _, e := range tr.Sender().GetParameters().HeaderExtensions {
 		switch e.URI {
 		case "urn:ietf:params:rtp-hdrext:sdes:mid":
-			p.midID = uint8(e.ID) //nolint:gosec // 1 to 14
+			p.midID = uint8(e.ID)
 		case "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id":
-			p.ridID = uint8(e.ID) //nolint:gosec // 1 to 14
+			p.ridID = uint8(e.ID)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (p *publisher) start(rids []string) {
 				p.write(p.video[rank], rid, rank, i)
 			}
 			_ = p.audio.WriteRTP(&rtp.Packet{
-				Header:  rtp.Header{Version: 2, SequenceNumber: uint16(i), Timestamp: uint32(i * 960)}, //nolint:gosec // wraps
+				Header:  rtp.Header{Version: 2, SequenceNumber: uint16(i), Timestamp: uint32(i * 960)},
 				Payload: []byte{0xfc, 0xff, 0xfe},
 			})
 		}
@@ -111,7 +111,7 @@ func (p *publisher) start(rids []string) {
 func (p *publisher) write(track *webrtc.TrackLocalStaticRTP, rid string, rank, i int) {
 	pkt := &rtp.Packet{
 		Header: rtp.Header{
-			Version: 2, Marker: true, SequenceNumber: uint16(i), Timestamp: uint32(i * 1800), //nolint:gosec // wraps
+			Version: 2, Marker: true, SequenceNumber: uint16(i), Timestamp: uint32(i * 1800),
 		},
 		Payload: picture(rid, rank, i),
 	}
@@ -128,8 +128,8 @@ func picture(rid string, rank, i int) []byte {
 	b := []byte{0x10, 0x01, 0, 0}
 	if i%keyframeEvery == 0 {
 		b = []byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a}
-		b = binary.LittleEndian.AppendUint16(b, uint16(320<<rank)) //nolint:gosec // small
-		b = binary.LittleEndian.AppendUint16(b, uint16(180<<rank)) //nolint:gosec // small
+		b = binary.LittleEndian.AppendUint16(b, uint16(320<<rank))
+		b = binary.LittleEndian.AppendUint16(b, uint16(180<<rank))
 	}
 	if rid == "" {
 		rid = "-"
@@ -211,7 +211,7 @@ func (r *run) check(p *rtp.Packet) {
 	if last := r.last; last != nil {
 		require.Equal(r.t, last.SSRC, p.SSRC, "R16: one SSRC")
 		require.Equal(r.t, last.SequenceNumber+1, p.SequenceNumber, "R13: numbers go on")
-		require.Positive(r.t, int32(p.Timestamp-last.Timestamp), "R13: time goes on") //nolint:gosec // signed distance
+		require.Positive(r.t, int32(p.Timestamp-last.Timestamp), "R13: time goes on")
 		if layerOf(p) != layerOf(last) {
 			require.True(r.t, isKeyframe(p), "R19: a switch starts on a keyframe")
 		}

@@ -45,9 +45,8 @@ func TestChooseLayers(t *testing.T) { // R3, R19, E57, E60, E61
 	v := s.watch("demo")
 	require.Len(t, v.links, 2)
 	events := v.events("layers")
-	layers := ""
 	for range 3 { // layers show up one by one
-		layers = event(t, events, "layers")
+		layers := event(t, events, "layers")
 		var data map[string][]struct {
 			RID           string
 			Width, Height int
@@ -101,7 +100,7 @@ func TestPublisherComesBack(t *testing.T) { // E64, E66, R13
 		p := next(t, v.video, "video after the reconnect")
 		require.Equal(t, r.last.SSRC, p.SSRC)
 		require.Equal(t, r.last.SequenceNumber+1, p.SequenceNumber)
-		require.Positive(t, int32(p.Timestamp-r.last.Timestamp)) //nolint:gosec // signed distance
+		require.Positive(t, int32(p.Timestamp-r.last.Timestamp))
 		r.last = p
 	}
 }

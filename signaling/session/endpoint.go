@@ -48,7 +48,7 @@ func (e *Endpoint[P]) Admit(w http.ResponseWriter, r *http.Request) (stream stri
 		return "", g, nil, err
 	}
 	if g, err = e.Authorize(r, stream); err != nil {
-		return "", g, nil, err //nolint:wrapcheck // its text is for the client as it is
+		return "", g, nil, err
 	}
 	if err = httpx.RequireType(r, TypeSDP); err != nil {
 		return "", g, nil, err
@@ -111,7 +111,7 @@ func (e *Endpoint[P]) Find(r *http.Request) (*Session[P], error) {
 	}
 	g, err := e.Authorize(r, stream)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // its text is for the client as it is
+		return nil, err
 	}
 	s := e.Sessions.Get(stream, r.PathValue("session"))
 	if s == nil {

@@ -34,7 +34,7 @@ func (e *Endpoint[P]) Patch(w http.ResponseWriter, r *http.Request) error {
 	}
 	frag, err := sdp.ParseFragment(body)
 	if err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	cond, err := parseIfMatch(r.Header.Values("If-Match"))
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Session[P]) apply(cond match, ufrag, pwd string) (*generation, error) {
 		return nil, httpx.Fail(http.StatusPreconditionFailed, "If-Match names another ICE session than the present one")
 	}
 	if ufrag == "" && pwd == "" || ufrag == s.ufrag && (pwd == s.pwd || pwd == "") {
-		return nil, nil //nolint:nilnil // no new generation and no error
+		return nil, nil
 	}
 	if len(ufrag) < minUfrag || len(ufrag) > maxUfrag || len(pwd) < minPwd || len(pwd) > maxPwd {
 		return nil, httpx.Fail(http.StatusBadRequest,
@@ -79,7 +79,7 @@ func (s *Session[P]) apply(cond match, ufrag, pwd string) (*generation, error) {
 	}
 	localUfrag, localPwd, err := s.Peer.RestartICE(ufrag, pwd)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the Table knows it
+		return nil, err
 	}
 	s.ufrag, s.pwd, s.etag = ufrag, pwd, newETag()
 	return &generation{ufrag: localUfrag, pwd: localPwd, etag: s.etag}, nil

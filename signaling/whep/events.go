@@ -2,7 +2,6 @@ package whep
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -175,22 +174,13 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 	for _, n := range es.names {
 		f.wants[n] = true
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	stop := func(c <-chan struct{}) {
-		select {
-		case <-c:
-			cancel()
-		default:
-		}
-	}
 	out := eventWriter{w: w, ctl: http.NewResponseController(w)}
 	if err := out.comment("ok"); err != nil {
 		return nil //nolint:nilerr // the client is gone
 	}
 	tick := time.NewTicker(eventTick)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		snap, changed := s.Peer.Watch()
 		if err := out.write(time.Now(), f.next(time.Now(), snap)); err != nil {
 			return nil //nolint:nilerr // the client is gone
@@ -198,16 +188,16 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 		select {
 		case <-changed:
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-r.Context().Done():
+			return nil
 		case <-s.Peer.Done():
+			return nil
 		case <-es.gone:
+			return nil
 		case <-kicked:
+			return nil
 		}
-		stop(s.Peer.Done())
-		stop(es.gone)
-		stop(kicked)
 	}
-	return nil
 }
 
 // eventWriter writes events to one client.
@@ -230,7 +220,7 @@ func (o *eventWriter) write(now time.Time, events []event) error {
 	for _, e := range events {
 		data, err := json.Marshal(e.data)
 		if err != nil {
-			return err //nolint:wrapcheck // cannot be
+			return err
 		}
 		b.WriteString("event: " + e.name + "\ndata: ")
 		b.Write(data)
@@ -244,10 +234,10 @@ func (o *eventWriter) comment(text string) error { return o.send([]byte(": " + t
 func (o *eventWriter) send(b []byte) error {
 	o.last = time.Now()
 	if err := o.ctl.SetWriteDeadline(o.last.Add(eventWriteTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err //nolint:wrapcheck // ends the stream
+		return err
 	}
 	if _, err := o.w.Write(b); err != nil {
-		return err //nolint:wrapcheck // ends the stream
+		return err
 	}
-	return o.ctl.Flush() //nolint:wrapcheck // ends the stream
+	return o.ctl.Flush()
 }

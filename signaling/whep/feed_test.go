@@ -118,7 +118,7 @@ func TestFeedProperties(t *testing.T) {
 		names := rapid.SliceOfDistinct(rapid.SampledFrom([]string{eventActive, eventInactive, eventLayers, eventCount}),
 			func(s string) string { return s }).Draw(t, "wants")
 		f := newFeed(names...)
-		now, lastCount, any := start, time.Time{}, false
+		now, lastCount, looked := start, time.Time{}, false
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
 			state := rapid.SampledFrom([]media.State{media.Idle, media.Live, media.Reconnecting, media.Ended}).Draw(t, "state")
@@ -131,13 +131,13 @@ func TestFeedProperties(t *testing.T) {
 					require.Equal(t, media.Live, state)
 				case eventInactive:
 					require.NotEqual(t, media.Live, state)
-					require.True(t, any)
+					require.True(t, looked)
 				case eventCount:
 					require.GreaterOrEqual(t, now.Sub(lastCount), countInterval)
 					lastCount = now
 				}
 			}
-			any = true
+			looked = true
 		}
 	})
 }

@@ -41,7 +41,7 @@ func (h *Handler) postLayer(w http.ResponseWriter, r *http.Request) error {
 	if err := req.check(); err != nil {
 		return err
 	}
-	limit := forward.Limit{}
+	var limit forward.Limit
 	switch req.MediaID {
 	case s.Peer.videoMID:
 		snap, _ := s.Peer.Watch()
@@ -58,7 +58,7 @@ func (h *Handler) postLayer(w http.ResponseWriter, r *http.Request) error {
 		return httpx.Fail(http.StatusBadRequest, "mediaId %.40q is no mid of this session", req.MediaID)
 	}
 	if err := s.Peer.SetLimit(limit); err != nil {
-		return err //nolint:wrapcheck // the Table knows it
+		return err
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -45,7 +45,7 @@ func (e engine) Add(stream string, p fanout.Params) (Viewer, Local, error) {
 		err = fmt.Errorf("%w: the server is stopping", fanout.ErrBusy)
 	}
 	if err != nil {
-		return nil, Local{}, err //nolint:wrapcheck // a plain pass
+		return nil, Local{}, err
 	}
 	local := Local{Ufrag: v.Ufrag(), Pwd: v.Pwd(), Fingerprint: e.Fingerprint(), CNAME: v.CNAME()}
 	local.Audio.SSRC, local.Audio.RTX = v.SSRC(media.Audio)

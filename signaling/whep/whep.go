@@ -65,7 +65,7 @@ func New(cfg Config) *Handler {
 }
 
 // Run keeps the session table until ctx ends.
-func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) } //nolint:wrapcheck // nil
+func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) }
 
 // Register puts the resources into a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
@@ -112,10 +112,10 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	offer, err := sdp.ParseOffer(body)
 	if err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	if err := offer.CheckPlay(); err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	live := h.streams.Stream(stream)
 	if err := checkDecodable(offer, live); err != nil {
@@ -123,7 +123,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	viewer, local, err := h.engine.Add(stream, params(offer))
 	if err != nil {
-		return err //nolint:wrapcheck // the Table knows it
+		return err
 	}
 	answer, err := offer.PlayAnswer(sdp.AnswerParams{
 		Ufrag: local.Ufrag, Pwd: local.Pwd, Fingerprint: local.Fingerprint,

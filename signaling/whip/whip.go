@@ -4,7 +4,7 @@ package whip
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -42,7 +42,7 @@ type server struct{ *rtc.Server }
 func (s server) Publish(ctx context.Context, stream, owner, offer string) (Peer, string, error) {
 	p, answer, err := s.Server.Publish(ctx, stream, owner, offer)
 	if err != nil {
-		return nil, "", err //nolint:wrapcheck // a plain pass
+		return nil, "", err
 	}
 	return p, answer, nil
 }
@@ -79,7 +79,7 @@ func New(cfg Config) *Handler {
 }
 
 // Run keeps the session table until ctx ends.
-func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) } //nolint:wrapcheck // nil
+func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) }
 
 // Register puts the resources into a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
@@ -110,19 +110,19 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	offer, err := sdp.ParseOffer(body)
 	if err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	if err := offer.CheckPublish(); err != nil {
-		return err //nolint:wrapcheck // its text is for the client as it is
+		return err
 	}
 	peer, answer, err := h.publisher.Publish(r.Context(), stream, owner(grant), offer.PublishOffer())
 	if err != nil {
-		return err //nolint:wrapcheck // the Table knows it
+		return err
 	}
 	answer, err = sdp.SetCandidates(answer, h.Candidates())
 	if err != nil {
 		peer.Close(err)
-		return fmt.Errorf("our own answer: %v", err) //nolint:errorlint // not the client's fault: a 500
+		return errors.New("our own answer is no good: " + err.Error()) // a 500: not the client's fault
 	}
 	s := h.Sessions.Add(stream, grant.Identity, peer, session.Describe(offer))
 	h.Created(w, s, answer)
