@@ -42,7 +42,7 @@ func (s *server) publish(stream, identity string, rids ...string) *publisher {
 func (s *server) newPublisher(stream, identity string, rids ...string) *publisher {
 	s.t.Helper()
 	p := &publisher{client: &client{
-		server: s, kind: "whip", pc: newConnection(s.t), token: s.token(stream, identity, true), stopped: make(chan struct{}),
+		server: s, kind: "whip", pc: newConnection(s.t, s.network), token: s.token(stream, identity, true), stopped: make(chan struct{}),
 	}}
 	s.t.Cleanup(p.stop)
 	if len(rids) == 0 {
@@ -154,7 +154,7 @@ func (s *server) newViewer(stream string) *viewer {
 	s.t.Helper()
 	v := &viewer{
 		client: &client{
-			server: s, kind: "whep", pc: newConnection(s.t), token: s.token(stream, "viewer", false), stopped: make(chan struct{}),
+			server: s, kind: "whep", pc: newConnection(s.t, s.network), token: s.token(stream, "viewer", false), stopped: make(chan struct{}),
 		},
 		video: make(chan *rtp.Packet, 1<<14), audio: make(chan *rtp.Packet, 1<<14),
 	}

@@ -29,6 +29,27 @@ func TestPublishAndWatch(t *testing.T) { // E56, R8, R16
 	require.Equal(t, http.StatusNotFound, s.do(http.MethodDelete, p.url, p.token, "", "").status, "W10")
 }
 
+func TestOverTCP(t *testing.T) { // RFC 6544, where UDP is blocked
+	s := start(t, options{tcp: true})
+	p := s.publish("demo", "", "q", "f")
+	v := s.watch("demo")
+	(&run{t: t}).until(v, 'f')
+	p.delete()
+	v.delete()
+}
+
+func TestShutdown(t *testing.T) { // E62
+	s := start(t, options{})
+	s.publish("demo", "")
+	v := s.watch("demo")
+	events := v.events("active")
+	event(t, events, "active")
+	s.stop() // event streams and sessions do not hold it up
+	for range events {
+		require.FailNow(t, "an event after the end")
+	}
+}
+
 func TestViewerFirst(t *testing.T) { // E51, E63
 	s := start(t, options{})
 	v := s.watch("demo")

@@ -44,11 +44,16 @@ type server struct {
 	keys auth.Keys
 	http *http.Client
 	hub  *hub.Hub
+	// network is how the clients connect.
+	network webrtc.NetworkType
+	// stop ends the server and waits for all of it.
+	stop func()
 }
 
 // options bend the server; the zero value is what `freshet serve` does.
 type options struct {
 	keys   auth.Keys
+	tcp    bool // clients connect by ICE-TCP
 	rtc    rtc.Config
 	fanout fanout.Config
 }
@@ -108,14 +113,20 @@ func start(t testing.TB, o options) *server {
 	run(func(context.Context) error { return web.Serve(ln) })
 	s := &server{
 		t: t, url: "http://" + ln.Addr().String(), keys: o.keys, hub: h,
-		http: &http.Client{Transport: &http.Transport{}},
+		http: &http.Client{Transport: &http.Transport{}}, network: webrtc.NetworkTypeUDP4,
 	}
-	t.Cleanup(func() {
-		s.http.CloseIdleConnections()
+	if o.tcp {
+		s.network = webrtc.NetworkTypeTCP4
+	}
+	s.stop = sync.OnceFunc(func() {
 		cancel()
-		_ = web.Close()
+		if err := web.Shutdown(context.Background()); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
 		running.Wait()
+		s.http.CloseIdleConnections()
 	})
+	t.Cleanup(s.stop)
 	return s
 }
 
@@ -160,8 +171,8 @@ func (s *server) do(method, path, token, contentType, body string, headers ...st
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }
 
-// newConnection returns a pion PeerConnection on loopback.
-func newConnection(t testing.TB) *webrtc.PeerConnection {
+// newConnection returns a pion PeerConnection on loopback, by UDP or by TCP.
+func newConnection(t testing.TB, network webrtc.NetworkType) *webrtc.PeerConnection {
 	t.Helper()
 	engine := &webrtc.MediaEngine{}
 	require.NoError(t, engine.RegisterDefaultCodecs())
@@ -171,7 +182,7 @@ func newConnection(t testing.TB) *webrtc.PeerConnection {
 	}}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	settings.SetNetworkTypes([]webrtc.NetworkType{network})
 	settings.SetIPFilter(net.IP.IsLoopback)
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings)).
 		NewPeerConnection(webrtc.Configuration{})
