@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -169,4 +170,38 @@ func TestHostileBodies(t *testing.T) { // H1, H2, H3, H4
 	}
 	s.publish("fine", "")
 	(&run{t: t}).until(s.watch("fine"), '-') // H12
+}
+
+func TestRestartStorm(t *testing.T) { // H13, W24
+	s := start(t, options{})
+	p := s.publish("demo", "")
+	v := s.watch("demo")
+	r := &run{t: t}
+	r.check(next(t, v.video, "video"))
+	storm := func(c *client) {
+		count := map[int]int{}
+		for i := range 200 {
+			fragment := fmt.Sprintf("a=ice-ufrag:storm%d\r\na=ice-pwd:%022d\r\n", i, i)
+			count[s.do(http.MethodPatch, c.url, c.token, fragmentType, fragment, "If-Match", "*").status]++
+		}
+		require.Len(t, count, 2, "%v", count)
+		require.Positive(t, count[http.StatusOK])
+		require.Positive(t, count[http.StatusTooManyRequests])
+		require.Equal(t, http.StatusNoContent, s.do(http.MethodGet, c.url, c.token, "", "").status, "the session stays")
+	}
+	storm(v.client)
+	for range 50 + len(v.video) { // nobody uses the new credentials: media stays where it is
+		r.check(next(t, v.video, "video after a storm of the viewer's"))
+	}
+	// pion gives up the old path with the first restart, so a publisher that
+	// does this to itself is off until it restarts in earnest.
+	storm(p.client)
+	require.Eventually(t, func() bool {
+		a := s.do(http.MethodPatch, p.url, p.token, fragmentType, "a=end-of-candidates\r\n", "If-Match", "*")
+		return a.status != http.StatusTooManyRequests
+	}, patience, 500*time.Millisecond, "the limit lets go")
+	p.restart()
+	for range 50 + len(v.video) {
+		next(t, v.video, "video after the publisher's own restart")
+	}
 }
