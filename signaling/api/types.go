@@ -1,0 +1,133 @@
+package api
+
+import (
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/fanout"
+	"github.com/freshet-live/freshet/sfu/media"
+	"github.com/freshet-live/freshet/sfu/rtc"
+)
+
+// List is the body of GET /api/v1/streams.
+type List struct {
+	Streams []Stream `json:"streams"`
+}
+
+// Stream is one Stream at one instant.
+type Stream struct {
+	Name  string      `json:"name"`
+	State media.State `json:"state"`
+	// Since is when State began.
+	Since time.Time `json:"since"`
+	// Epoch counts the Publications that went live.
+	Epoch   uint64 `json:"epoch"`
+	Viewers int    `json:"viewers"`
+	// Publisher is the session that sends, nil when there is none.
+	Publisher *Publisher `json:"publisher"`
+	// Audio and Video are nil when there is no such Track.
+	Audio *Audio `json:"audio"`
+	Video *Video `json:"video"`
+	// PublishURL and PlayURL are the paths of the WHIP and WHEP endpoints.
+	PublishURL string `json:"publishUrl"`
+	PlayURL    string `json:"playUrl"`
+	// WatchURL and BroadcastURL are the paths of the pages.
+	WatchURL     string `json:"watchUrl"`
+	BroadcastURL string `json:"broadcastUrl"`
+}
+
+// Detail is the body of GET /api/v1/streams/{stream}.
+type Detail struct {
+	Stream
+	// ViewerSessions are the viewers on this Node, longest here first.
+	ViewerSessions []Viewer `json:"viewerSessions"`
+}
+
+// Publisher sums up a publishing session.
+type Publisher struct {
+	Since     time.Time `json:"since"`
+	Connected bool      `json:"connected"`
+	// RTTMs is the round-trip time in milliseconds, 0 while unknown.
+	RTTMs      float64 `json:"rttMs"`
+	RemoteAddr string  `json:"remoteAddr,omitempty"`
+	// Layers are the encodings as they come in, with what was repaired.
+	Layers []rtc.LayerStats `json:"layers"`
+}
+
+// Audio is the audio Track.
+type Audio struct {
+	Codec string `json:"codec"`
+	media.LayerStatus
+}
+
+// Video is the video Track.
+type Video struct {
+	Codec string `json:"codec"`
+	// Layers are listed from the lowest quality to the highest.
+	Layers []Layer `json:"layers"`
+}
+
+// Layer is one encoding of the video.
+type Layer struct {
+	RID string `json:"rid"`
+	media.LayerStatus
+}
+
+// Viewer is one viewer's session.
+type Viewer struct {
+	Since     time.Time `json:"since"`
+	Connected bool      `json:"connected"`
+	RID       string    `json:"rid"`
+	RTTMs     float64   `json:"rttMs"`
+	// Loss is the share of packets lost, 0 to 1.
+	Loss          float64 `json:"loss"`
+	Packets       uint64  `json:"packets"`
+	Bytes         uint64  `json:"bytes"`
+	Retransmitted uint64  `json:"retransmitted"`
+	NACKs         uint64  `json:"nacks"`
+	PLIs          uint64  `json:"plis"`
+	Dropped       uint64  `json:"dropped"`
+	// Undecodable is set while the viewer cannot play one of the Tracks.
+	Undecodable bool   `json:"undecodable"`
+	SRTPProfile string `json:"srtpProfile"`
+}
+
+func describe(snap *media.Snapshot) Stream {
+	s := Stream{
+		Name: snap.Name, State: snap.State, Since: snap.Since, Epoch: snap.Epoch, Viewers: snap.Viewers,
+		PublishURL: "/whip/" + snap.Name, PlayURL: "/whep/" + snap.Name,
+		WatchURL: "/watch/" + snap.Name, BroadcastURL: "/broadcast/" + snap.Name,
+	}
+	if l := snap.Audio; l != nil {
+		s.Audio = &Audio{Codec: l.Codec.Name, LayerStatus: l.Status()}
+	}
+	if len(snap.Video) > 0 {
+		s.Video = &Video{Codec: snap.Video[0].Codec.Name, Layers: []Layer{}}
+	}
+	for i, l := range snap.Video {
+		status := l.Status()
+		status.Active = snap.ActiveVideo(i)
+		s.Video.Layers = append(s.Video.Layers, Layer{RID: l.RID, LayerStatus: status})
+	}
+	return s
+}
+
+func describePublisher(since time.Time, stats rtc.SessionStats) *Publisher {
+	p := &Publisher{
+		Since: since, Connected: stats.Connected, RTTMs: millis(stats.RTT),
+		RemoteAddr: stats.RemoteAddr, Layers: stats.Layers,
+	}
+	if p.Layers == nil {
+		p.Layers = []rtc.LayerStats{}
+	}
+	return p
+}
+
+func describeViewer(since time.Time, v fanout.ViewerStats) Viewer {
+	return Viewer{
+		Since: since, Connected: v.Connected, RID: v.RID, RTTMs: millis(v.RTT), Loss: v.Loss,
+		Packets: v.Packets, Bytes: v.Bytes, Retransmitted: v.Retransmitted, NACKs: v.NACKs, PLIs: v.PLIs,
+		Dropped: v.Dropped, Undecodable: v.Undecodable, SRTPProfile: v.SRTPProfile,
+	}
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

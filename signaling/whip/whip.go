@@ -1,0 +1,155 @@
+// Package whip serves WHIP (RFC 9725): publishers POST an SDP offer and get an
+// answer and a session URL.
+package whip
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/freshet-live/freshet/internal/httpx"
+	"github.com/freshet-live/freshet/sfu/rtc"
+	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/sdp"
+	"github.com/freshet-live/freshet/signaling/session"
+)
+
+// Peer is a publisher's connection, as *rtc.Session is.
+type Peer interface {
+	session.Peer
+	Stats() rtc.SessionStats
+}
+
+// Publisher answers offers that were checked and normalised.
+type Publisher interface {
+	// Publish takes owner as the identity for the take-over rule: the same one
+	// replaces its own publication, another gets hub.ErrPublisherExists.
+	Publish(ctx context.Context, stream, owner, offer string) (Peer, string, error)
+}
+
+// Authorizer decides who may publish.
+type Authorizer interface {
+	Publish(r *http.Request, stream string) (auth.Grant, error)
+}
+
+// Server makes a Publisher of an rtc.Server.
+func Server(s *rtc.Server) Publisher { return server{s} }
+
+type server struct{ *rtc.Server }
+
+func (s server) Publish(ctx context.Context, stream, owner, offer string) (Peer, string, error) {
+	p, answer, err := s.Server.Publish(ctx, stream, owner, offer)
+	if err != nil {
+		return nil, "", err
+	}
+	return p, answer, nil
+}
+
+// Config is what a Handler works with.
+type Config struct {
+	Site      *httpx.Site
+	Auth      Authorizer
+	Publisher Publisher
+	// Candidates returns the values of the server's a=candidate lines.
+	Candidates func() []string
+	// ICEServers returns the STUN and TURN servers for clients; nil: none.
+	ICEServers func() []session.ICEServer
+	Log        *slog.Logger
+}
+
+// Handler serves /whip/.
+type Handler struct {
+	session.Endpoint[Peer]
+	publisher Publisher
+	log       *slog.Logger
+}
+
+// New returns a Handler. Run must be called for it to forget sessions that
+// have ended.
+func New(cfg Config) *Handler {
+	return &Handler{
+		Endpoint: session.Endpoint[Peer]{
+			Site: cfg.Site, Path: "/whip/", Sessions: session.NewTable[Peer](),
+			Authorize: cfg.Auth.Publish, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
+		},
+		publisher: cfg.Publisher, log: cfg.Log,
+	}
+}
+
+// Run keeps the session table until ctx ends.
+func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) }
+
+// Register puts the resources into a mux.
+func (h *Handler) Register(mux *http.ServeMux) {
+	mux.Handle("/whip/{stream}", h.Site.Resource(httpx.Methods{
+		http.MethodPost: h.post, http.MethodGet: h.get, http.MethodOptions: h.Options,
+	}))
+	mux.Handle("/whip/{stream}/{session}", h.Site.Resource(httpx.Methods{
+		http.MethodPatch: h.Patch, http.MethodDelete: h.Delete,
+		http.MethodGet: h.Get, http.MethodOptions: h.OptionsSession,
+	}))
+}
+
+// get answers without content (W8).
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
+	if _, err := httpx.StreamName(r); err != nil {
+		return err
+	}
+	w.Header().Set("Accept-Post", session.TypeSDP)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// post makes a session (W1 to W7, W27 to W32, W43).
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
+	stream, grant, body, err := h.Admit(w, r)
+	if err != nil {
+		return err
+	}
+	offer, err := sdp.ParseOffer(body)
+	if err != nil {
+		return err
+	}
+	if err := offer.CheckPublish(); err != nil {
+		return err
+	}
+	peer, answer, err := h.publisher.Publish(r.Context(), stream, owner(grant), offer.PublishOffer())
+	if err != nil {
+		return err
+	}
+	answer, err = sdp.SetCandidates(answer, h.Candidates())
+	if err != nil {
+		peer.Close(err)
+		return errors.New("our own answer is no good: " + err.Error()) // a 500: not the client's fault
+	}
+	s := h.Sessions.Add(stream, grant.Identity, peer, session.Describe(offer))
+	h.Created(w, s, answer)
+	h.log.InfoContext(r.Context(), "publisher has come", "stream", stream, "session", s.ID, "remote", r.RemoteAddr,
+		"agent", r.UserAgent())
+	return nil
+}
+
+// owner is the identity for the take-over rule. Somebody without any is nobody
+// else's match, so that nobody can push out an anonymous publisher.
+func owner(g auth.Grant) string {
+	if g.Identity != "" {
+		return g.Identity
+	}
+	return session.Anonymous()
+}
+
+// Publisher returns when the session that sends to a Stream was made, and its
+// statistics; ok is false when there is none. Of several the connected one
+// counts, then the newest.
+func (h *Handler) Publisher(stream string) (since time.Time, stats rtc.SessionStats, ok bool) {
+	for _, s := range h.Sessions.Of(stream) {
+		st := s.Peer.Stats()
+		better := st.Connected && !stats.Connected || st.Connected == stats.Connected && s.Created.After(since)
+		if !ok || better {
+			since, stats, ok = s.Created, st, true
+		}
+	}
+	return since, stats, ok
+}
