@@ -44,7 +44,8 @@ function parseLayer(entry: unknown, mediaId: string): QualityLayer | undefined {
     height: number(height),
   };
   if (typeof rid === "string" && rid !== "") return { ...common, id: `rid:${rid}`, rid };
-  if (typeof spatialLayerId === "number") return { ...common, id: `spatial:${spatialLayerId}`, spatialLayerId };
+  if (typeof spatialLayerId === "number")
+    return { ...common, id: `spatial:${spatialLayerId}`, spatialLayerId };
   return undefined;
 }
 

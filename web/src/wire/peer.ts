@@ -102,7 +102,9 @@ export class Peer {
         wait = this.#failed(error);
         if (wait < 0) {
           this.#life?.abort();
-          await this.#drop()?.close().catch(() => {});
+          await this.#drop()
+            ?.close()
+            .catch(() => {});
           return;
         }
       }
@@ -247,5 +249,7 @@ function transports(pc: RTCPeerConnection): RTCDtlsTransport[] {
 
 /** The server ended DTLS: the session is over, though ICE may not know it yet. */
 function closedByServer(pc: RTCPeerConnection): boolean {
-  return pc.connectionState === "closed" || transports(pc).some((t) => ["closed", "failed"].includes(t.state));
+  return (
+    pc.connectionState === "closed" || transports(pc).some((t) => ["closed", "failed"].includes(t.state))
+  );
 }

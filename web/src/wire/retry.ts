@@ -44,5 +44,7 @@ export function retryAfter(header: string | null, now: number): number | undefin
  * mend.
  */
 export function isTemporary(status: number): boolean {
-  return status === 0 || status === 408 || status === 409 || status === 425 || status === 429 || status >= 500;
+  return (
+    status === 0 || status === 408 || status === 409 || status === 425 || status === 429 || status >= 500
+  );
 }

@@ -111,7 +111,9 @@ export function applyFragment(answer: string, fragment: string): string {
  * has.
  */
 export function stereoOpus(sdp: string): string {
-  const opus = new Set(sdpLines(sdp).flatMap((line) => /^a=rtpmap:(\d+) opus\/48000\/2/i.exec(line)?.[1] ?? []));
+  const opus = new Set(
+    sdpLines(sdp).flatMap((line) => /^a=rtpmap:(\d+) opus\/48000\/2/i.exec(line)?.[1] ?? []),
+  );
   const lines = sdpLines(sdp).map((line) => {
     const fmtp = /^a=fmtp:(\d+) (.*)$/.exec(line);
     if (!fmtp || !opus.has(fmtp[1] ?? "")) return line;

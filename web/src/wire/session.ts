@@ -102,7 +102,12 @@ export class HttpSession {
    */
   async close(keepalive = false): Promise<void> {
     try {
-      await request(this.url, { method: "DELETE", keepalive, token: this.token, timeout: keepalive ? 0 : 4000 });
+      await request(this.url, {
+        method: "DELETE",
+        keepalive,
+        token: this.token,
+        timeout: keepalive ? 0 : 4000,
+      });
     } catch (error) {
       if (error instanceof RequestError && [404, 410].includes(error.status)) return;
       throw error;
