@@ -82,7 +82,10 @@ export class FreshetPlayer extends LitElement {
     watcher.client.on("layers", (layers) => this.#fire("freshet-layers", { layers }));
     watcher.client.on("viewers", (viewers) => this.#fire("freshet-viewers", { viewers }));
     watcher.start();
-    this.#attach(watcher);
+    // A video element without a picture holds up the page's load event, and a
+    // viewer may wait for the broadcaster for hours: it starts after that.
+    if (document.readyState === "complete") this.#attach(watcher);
+    else window.addEventListener("load", () => this.#attach(watcher), { once: true });
     this.requestUpdate();
   }
 
@@ -131,7 +134,7 @@ export class FreshetPlayer extends LitElement {
   /** Shows the watcher's media and starts it, without sound where the browser insists. */
   #attach(watcher: Watcher): void {
     const video = this.#video;
-    if (!video) return;
+    if (!video || watcher !== this.#watcher) return;
     if (!video.srcObject) {
       // Only at first: a retry keeps what the viewer has chosen since.
       video.muted = this.muted;

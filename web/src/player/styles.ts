@@ -25,6 +25,7 @@ export const styles = css`
   svg.filled { fill: currentColor; stroke: none; }
   .hidden-text { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
+  .top, .bar, .figures, .menu, .tap { z-index: 1; }
   .top { position: absolute; inset: 12px 12px auto; display: flex; gap: 8px; pointer-events: none; }
   .badge { padding: 2px 9px; border-radius: 6px; font-size: 12px; font-weight: 650; letter-spacing: 0.04em;
     background: rgb(8 14 16 / 72%); font-variant-numeric: tabular-nums; }

@@ -107,6 +107,8 @@ export class Watcher extends Emitter<WatcherEvents> {
   #published(publication: PublicationState, data: unknown): void {
     this.#activeSince = performance.now();
     if (publication === "active") {
+      // Who came before the broadcaster did not wait for us until now.
+      if (!this.#facts.everLive && this.state === "waiting") this.#began = performance.now();
       this.#set({ publication, away: undefined });
       return;
     }

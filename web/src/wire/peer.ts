@@ -74,9 +74,13 @@ export class Peer {
   /** Ends the session at the server and the connection. `leaving`: the page is going away. */
   async stop(leaving = false): Promise<void> {
     this.#life?.abort();
-    const session = this.#drop();
+    const ended = this.#session?.close(leaving).catch(() => {});
+    // The server hears of the end before DTLS closes, but the devices' media
+    // do not go on for as long as a slow server takes.
+    if (!leaving && ended) await Promise.race([ended, pause(400, new AbortController().signal)]);
+    this.#drop();
     if (this.#state !== "failed") this.#change("closed");
-    await session?.close(leaving).catch(() => {});
+    await ended;
   }
 
   #change(state: PeerState, reason?: Error): void {
