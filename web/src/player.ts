@@ -247,6 +247,7 @@ export class FreshetPlayer extends LitElement {
       (watcher?.state === "live" || watcher?.facts.refused === 409 ? "" : watcher?.reason) ||
       text?.detail;
     const busy = ["connecting", "waiting", "reconnecting"].includes(this.state);
+    const soundOnly = live(this.state) && watcher?.figures && watcher.figures.videoCodec === "" && !watcher.warning;
     const shown = text || watcher?.warning;
     return html`
       <div class="message ${shown && watcher?.facts.everLive ? "veil" : ""}" data-testid="message">
@@ -254,6 +255,7 @@ export class FreshetPlayer extends LitElement {
         <div role="status">
           ${text ? html`<h2>${text.title}</h2>` : nothing}
           ${shown && detail ? html`<p>${detail}</p>` : nothing}
+          ${soundOnly ? html`<p>Sound only</p>` : nothing}
           ${live(this.state) ? html`<span class="hidden-text">Live</span>` : nothing}
         </div>
         ${this.state === "error" ? html`<button class="pill main" data-testid="retry" @click=${this.retry}>Try again</button>` : nothing}

@@ -9,13 +9,15 @@ const facts = (change: Partial<Facts>): Facts => ({
   quietSince: undefined,
   everLive: false,
   flowing: false,
-  now: 0,
+  connectedAt: 0,
+  now: 2000,
   ...change,
 });
 
 describe("player state", () => {
   test.each<[string, Partial<Facts>, string]>([
     ["before the first path", { peer: "connecting" }, "connecting"],
+    ["events are on their way", { now: 500 }, "connecting"],
     ["nobody publishes yet", {}, "waiting"],
     ["a server without admission refuses (E51)", { peer: "connecting", refused: 409 }, "waiting"],
     ["active, no picture yet", { publication: "active" }, "connecting"],

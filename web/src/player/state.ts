@@ -18,11 +18,16 @@ export interface Facts {
   everLive: boolean;
   /** Whether media arrives at present. */
   flowing: boolean;
+  /** When the media path last came up. */
+  connectedAt: number;
   now: number;
 }
 
 /** How long a broadcaster may be away before the player says "ended", in ms: the server's reconnect window. */
 export const RECONNECT_WINDOW = 30_000;
+
+/** The server's events come this soon after the path is up, in ms. */
+const EVENTS_DUE = 1500;
 
 /** The state that the facts amount to. */
 export function playerState(f: Facts): PlayerState {
@@ -35,7 +40,8 @@ export function playerState(f: Facts): PlayerState {
   if (f.publication === "inactive") return absent(f);
   if (f.flowing) return "live";
   if (f.everLive) return f.publication === "unknown" ? absent(f) : "reconnecting";
-  return f.publication === "active" ? "connecting" : "waiting";
+  const early = f.publication === "unknown" && f.now - f.connectedAt < EVENTS_DUE;
+  return f.publication === "active" || early ? "connecting" : "waiting";
 }
 
 /** The broadcaster is away: not here yet, back soon, or gone. */
@@ -54,9 +60,11 @@ export function stateText(state: PlayerState, f: Facts): { title: string; detail
     case "waiting":
       return { title: "Waiting for the broadcaster", detail: "It starts here by itself, no need to reload." };
     case "reconnecting":
-      return f.peer === "connected"
+      if (f.peer !== "connected")
+        return { title: "Reconnecting", detail: "The connection to the server broke." };
+      return f.publication === "inactive"
         ? { title: "The broadcaster is away", detail: "Staying here until the picture is back." }
-        : { title: "Reconnecting", detail: "The connection to the server broke." };
+        : { title: "The picture stopped", detail: "Staying here until it is back." };
     case "ended":
       return { title: "The broadcast has ended", detail: "Should it go on, it plays here by itself." };
     case "error":

@@ -82,7 +82,7 @@ export const styles = css`
     .figures { font-size: 11px; gap: 0 10px; padding: 6px 10px; top: 40px; left: 8px; }
     .message h2 { font-size: 16px; }
     .message p { font-size: 13px; }
-    .tap { bottom: 60px; }
+    .tap { inset: 10px 10px auto auto; translate: none; min-height: 38px; padding: 0 14px; font-size: 14px; }
   }
   @media (prefers-reduced-motion: reduce) {
     .dots i { animation: none; opacity: 0.8; }

@@ -43,6 +43,7 @@ export class Watcher extends Emitter<WatcherEvents> {
     quietSince: undefined,
     everLive: false,
     flowing: false,
+    connectedAt: 0,
     now: 0,
   };
   #reading: Reading | undefined;
@@ -64,7 +65,8 @@ export class Watcher extends Emitter<WatcherEvents> {
         this.reason = "";
         this.#facts.refused = undefined;
       }
-      this.#set({ peer: state });
+      const up = state === "connected" && this.#facts.peer !== "connected";
+      this.#set(up ? { peer: state, connectedAt: performance.now() } : { peer: state });
     });
     this.client.on("publication", ({ state, data }) => this.#published(state, data));
     this.client.on("layers", (layers) => {

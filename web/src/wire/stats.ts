@@ -84,7 +84,8 @@ function readStream(s: Stat, stats: Map<string, Stat>, remote: Stat | undefined)
     kind: text(s.kind),
     rid: text(s.rid),
     timestamp: s.timestamp,
-    bytes: number(inbound ? s.bytesReceived : s.bytesSent),
+    // Repeated packets are repair and bandwidth probes, not the layer's own rate.
+    bytes: inbound ? number(s.bytesReceived) : number(s.bytesSent) - number(s.retransmittedBytesSent),
     packets: number(inbound ? s.packetsReceived : s.packetsSent),
     lost: number(inbound ? s.packetsLost : remote?.packetsLost),
     width: number(s.frameWidth),
