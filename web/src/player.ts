@@ -16,7 +16,8 @@ const IDLE = 2800;
  *
  * `data-state` tells where it stands (see PlayerState). It fires
  * `freshet-state` ({state, previous}), `freshet-first-frame` ({milliseconds}),
- * `freshet-layers`, `freshet-viewers` and `freshet-error` ({reason}).
+ * `freshet-layers`, `freshet-viewers` and `freshet-error` ({reason, status};
+ * the status is that of HTTP, 0 where there was none).
  */
 export class FreshetPlayer extends LitElement {
   static override styles = styles;
@@ -126,7 +127,12 @@ export class FreshetPlayer extends LitElement {
   #stateChanged(detail: { state: PlayerState; previous: PlayerState }): void {
     this.dataset.state = detail.state;
     this.#fire("freshet-state", detail);
-    if (detail.state === "error") this.#fire("freshet-error", { reason: this.#watcher?.reason ?? "" });
+    if (detail.state === "error") {
+      this.#fire("freshet-error", {
+        reason: this.#watcher?.reason ?? "",
+        status: this.#watcher?.facts.refused ?? 0,
+      });
+    }
     if (detail.state === "live") this.#wake();
     else this.removeAttribute("data-idle");
   }
@@ -201,7 +207,7 @@ export class FreshetPlayer extends LitElement {
     this.#closeMenu();
     this.#watcher?.client
       .choose(id)
-      .catch((error: unknown) => this.#fire("freshet-error", { reason: String(error) }))
+      .catch((error: unknown) => this.#fire("freshet-error", { reason: String(error), status: 0 }))
       .finally(() => this.requestUpdate());
   }
 
@@ -247,7 +253,8 @@ export class FreshetPlayer extends LitElement {
       (watcher?.state === "live" || watcher?.facts.refused === 409 ? "" : watcher?.reason) ||
       text?.detail;
     const busy = ["connecting", "waiting", "reconnecting"].includes(this.state);
-    const soundOnly = live(this.state) && watcher?.figures && watcher.figures.videoCodec === "" && !watcher.warning;
+    const soundOnly =
+      live(this.state) && watcher?.figures && watcher.figures.videoCodec === "" && !watcher.warning;
     const shown = text || watcher?.warning;
     return html`
       <div class="message ${shown && watcher?.facts.everLive ? "veil" : ""}" data-testid="message">

@@ -51,6 +51,7 @@ export class WhipClient extends Emitter<WhipEvents> {
       editAnswer: stereoOpus,
       opened: (_session, pc) => preferResolution(pc),
       changed: (state, reason) => this.emit("state", reason ? { state, reason } : { state }),
+      dismissed: "The server ended this broadcast, or it goes on from another page or encoder.",
       // A taken name is final at first; later it is our own old session.
       isFinal: (error: RequestError, everConnected) => error.status === 409 && !everConnected,
     });

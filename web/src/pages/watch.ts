@@ -18,8 +18,8 @@ class WatchPage extends Page {
     if (this.stream) document.title = `${this.stream} · Freshet`;
   }
 
-  #failed(event: CustomEvent<{ reason: string }>): void {
-    this.refused = event.detail.reason;
+  #failed(event: CustomEvent<{ reason: string; status: number }>): void {
+    this.refused = [401, 403].includes(event.detail.status) ? event.detail.reason : "";
   }
 
   #use(token: string): void {
@@ -33,13 +33,12 @@ class WatchPage extends Page {
   protected override render() {
     const { stream } = this;
     if (!stream) return badName();
-    const needsToken = /token/i.test(this.refused);
     const embed = `<iframe src="${location.origin}/embed/${stream}" allow="autoplay; fullscreen; picture-in-picture" width="640" height="360" style="border:0"></iframe>`;
     return html`${header()}
       <main class="wide">
         <freshet-player src="/whep/${stream}" token=${this.token} muted data-testid="player" @freshet-error=${this.#failed}></freshet-player>
         <div class="headline"><h1>${stream}</h1></div>
-        ${needsToken ? tokenForm(this.refused, (token) => this.#use(token)) : nothing}
+        ${this.refused ? tokenForm(this.refused, (token) => this.#use(token)) : nothing}
         <details class="card">
           <summary>Share and embed</summary>
           ${copyRow("Watch link", `${location.origin}/watch/${stream}`, "watch-link")}

@@ -25,11 +25,18 @@ export interface PeerHandler {
   changed(state: PeerState, reason?: Error): void;
   /** Whether the failure ends all tries. */
   isFinal?(error: RequestError, everConnected: boolean): boolean;
+  /**
+   * The words for a session that the running server ended by itself, when
+   * that is to end all tries.
+   */
+  readonly dismissed?: string;
 }
 
 /** How long a new or restarted ICE session may take to connect, in ms. */
 const CONNECT_TIME = 12_000;
 const RESTART_TIME = 6000;
+/** How long a server that closed the connection may still answer, in ms. */
+const SHUTDOWN_TIME = 1000;
 /** A path that is silent this long is repaired, in ms. */
 const PATIENCE = 1500;
 
@@ -91,18 +98,25 @@ export class Peer {
 
   async #run(signal: AbortSignal): Promise<void> {
     let stale: HttpSession | undefined;
+    let dismissed = false;
     this.#change("connecting");
     while (!signal.aborted) {
       let wait = 0;
       try {
         // The session that broke would hold the stream's name: end it first.
-        await stale?.close();
+        const known = await stale?.close();
+        if (dismissed && known === false && this.handler.dismissed) throw new Error(this.handler.dismissed);
         stale = undefined;
         const pc = await this.#open(signal);
         await this.#keep(pc, signal);
         if (this.#state === "connected") this.#change("reconnecting");
+        // A server that shuts down closes the connection too, but then it
+        // does not answer for a while.
+        dismissed = closedByServer(pc);
+        if (dismissed) wait = SHUTDOWN_TIME;
       } catch (error) {
         if (signal.aborted) return;
+        dismissed = false;
         wait = this.#failed(error);
         if (wait < 0) {
           this.#life?.abort();

@@ -97,10 +97,10 @@ export class HttpSession {
   }
 
   /**
-   * Ends the session. `keepalive` lets the request outlive the page. A
-   * session that is gone already counts as ended.
+   * Ends the session. `keepalive` lets the request outlive the page. The
+   * result is false when the server did not know the session any more.
    */
-  async close(keepalive = false): Promise<void> {
+  async close(keepalive = false): Promise<boolean> {
     try {
       await request(this.url, {
         method: "DELETE",
@@ -108,8 +108,9 @@ export class HttpSession {
         token: this.token,
         timeout: keepalive ? 0 : 4000,
       });
+      return true;
     } catch (error) {
-      if (error instanceof RequestError && [404, 410].includes(error.status)) return;
+      if (error instanceof RequestError && [404, 410].includes(error.status)) return false;
       throw error;
     }
   }
