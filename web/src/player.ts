@@ -1,8 +1,8 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { PlayerFigures } from "./player/figures.ts";
 import { type IconName, icon } from "./player/icons.ts";
-import { figuresList, qualityMenu } from "./player/parts.ts";
-import { type PlayerState, stateText } from "./player/state.ts";
+import { figuresList, message, qualityMenu } from "./player/parts.ts";
+import type { PlayerState } from "./player/state.ts";
 import { styles } from "./player/styles.ts";
 import { Watcher } from "./player/watcher.ts";
 import { layerLabel } from "./wire/layers.ts";
@@ -237,35 +237,11 @@ export class FreshetPlayer extends LitElement {
           ${live ? html`<span class="badge live" data-testid="live">LIVE</span>` : nothing}
           ${watcher?.viewers === undefined ? nothing : html`<span class="badge" data-testid="viewers">${watcher.viewers} watching</span>`}
         </div>
-        ${this.#message()}
+        ${watcher ? message(watcher, () => this.retry()) : nothing}
         ${this.statsOpen && watcher?.figures ? figuresList(watcher.figures, this.#firstFrame) : nothing}
         ${live && this.#askForSound && this.#video?.muted ? html`<button class="pill tap" data-testid="tap-for-sound" @click=${() => this.#setMuted(false)}>${icon("muted")} Tap for sound</button>` : nothing}
         ${this.#bar()}
         ${this.menuOpen && watcher ? qualityMenu({ layers: watcher.layers, chosen: watcher.client.chosen, choose: (id) => this.#choose(id), close: () => this.#closeMenu() }) : nothing}
-      </div>`;
-  }
-
-  #message(): TemplateResult {
-    const watcher = this.#watcher;
-    const text = watcher && stateText(watcher.state, watcher.facts);
-    const detail =
-      watcher?.warning ||
-      (watcher?.state === "live" || watcher?.facts.refused === 409 ? "" : watcher?.reason) ||
-      text?.detail;
-    const busy = ["connecting", "waiting", "reconnecting"].includes(this.state);
-    const soundOnly =
-      live(this.state) && watcher?.figures && watcher.figures.videoCodec === "" && !watcher.warning;
-    const shown = text || watcher?.warning;
-    return html`
-      <div class="message ${shown && watcher?.facts.everLive ? "veil" : ""}" data-testid="message">
-        ${busy ? html`<div class="dots"><i></i><i></i><i></i></div>` : nothing}
-        <div role="status">
-          ${text ? html`<h2>${text.title}</h2>` : nothing}
-          ${shown && detail ? html`<p>${detail}</p>` : nothing}
-          ${soundOnly ? html`<p>Sound only</p>` : nothing}
-          ${live(this.state) ? html`<span class="hidden-text">Live</span>` : nothing}
-        </div>
-        ${this.state === "error" ? html`<button class="pill main" data-testid="retry" @click=${this.retry}>Try again</button>` : nothing}
       </div>`;
   }
 
@@ -299,10 +275,6 @@ export class FreshetPlayer extends LitElement {
     if (this.#video) this.#video.volume = volume;
     this.#setMuted(volume === 0);
   }
-}
-
-function live(state: PlayerState): boolean {
-  return state === "live";
 }
 
 customElements.define("freshet-player", FreshetPlayer);

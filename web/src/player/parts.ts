@@ -3,6 +3,30 @@ import { bitrate, millis, percent, size } from "../wire/format.ts";
 import { layerLabel, type QualityLayer } from "../wire/layers.ts";
 import type { PlayerFigures } from "./figures.ts";
 import { icon } from "./icons.ts";
+import { stateText } from "./state.ts";
+import type { Watcher } from "./watcher.ts";
+
+/** What the middle of the player says, and the button that an error needs. */
+export function message(watcher: Watcher, retry: () => void): TemplateResult {
+  const { state, facts, figures } = watcher;
+  const text = stateText(state, facts);
+  const reason = state === "live" || facts.refused === 409 ? "" : watcher.reason;
+  const detail = watcher.warning || reason || text?.detail;
+  const busy = state === "connecting" || state === "waiting" || state === "reconnecting";
+  const soundOnly = state === "live" && figures?.videoCodec === "" && !watcher.warning;
+  const shown = text || watcher.warning;
+  return html`
+    <div class="message ${shown && facts.everLive ? "veil" : ""}" data-testid="message">
+      ${busy ? html`<div class="dots"><i></i><i></i><i></i></div>` : nothing}
+      <div role="status">
+        ${text ? html`<h2>${text.title}</h2>` : nothing}
+        ${shown && detail ? html`<p>${detail}</p>` : nothing}
+        ${soundOnly ? html`<p>Sound only</p>` : nothing}
+        ${state === "live" ? html`<span class="hidden-text">Live</span>` : nothing}
+      </div>
+      ${state === "error" ? html`<button class="pill main" data-testid="retry" @click=${retry}>Try again</button>` : nothing}
+    </div>`;
+}
 
 /** The list of the stats overlay. */
 export function figuresList(f: PlayerFigures, firstFrame: number | undefined): TemplateResult {
