@@ -1,0 +1,14 @@
+import "../player.ts";
+import { streamOf, takeToken } from "../wire/access.ts";
+
+// /embed/{stream}: nothing but the player, for an iframe.
+const stream = streamOf(location.pathname);
+if (stream) {
+  const player = document.createElement("freshet-player");
+  player.src = `/whep/${stream}`;
+  player.token = takeToken("watch", stream) ?? "";
+  player.muted = true;
+  player.dataset.testid = "player";
+  document.body.append(player);
+  document.title = stream;
+}

@@ -1,0 +1,63 @@
+import { type Reading, type RtpRate, type RtpReading, rate } from "../wire/stats.ts";
+
+/** What `player.stats()` returns and the overlay shows. */
+export interface PlayerFigures {
+  width: number;
+  height: number;
+  fps: number;
+  /** bit/s. */
+  videoBitrate: number;
+  audioBitrate: number;
+  /** Lost of expected in the last interval, 0..1, and all together. */
+  loss: number;
+  packetsLost: number;
+  /** ms. */
+  jitterBuffer: number;
+  /** Seconds; undefined while unknown. */
+  rtt: number | undefined;
+  videoCodec: string;
+  audioCodec: string;
+  framesDecoded: number;
+  framesDropped: number;
+  keyframes: number;
+  freezes: number;
+  protocol: string;
+  cipher: string;
+  /** Whether media came in since the reading before. */
+  flowing: boolean;
+}
+
+/** Compares two readings of a viewer's connection. */
+export function figures(before: Reading | undefined, after: Reading): PlayerFigures {
+  const of = (reading: Reading | undefined, kind: string): RtpReading | undefined =>
+    reading?.streams.find((s) => s.kind === kind);
+  const rates = (kind: string): RtpRate | undefined => {
+    const now = of(after, kind);
+    const then = of(before, kind);
+    return now && rate(then?.id === now.id ? then : undefined, now);
+  };
+  const video = of(after, "video");
+  const audio = of(after, "audio");
+  const videoRate = rates("video");
+  const audioRate = rates("audio");
+  return {
+    width: video?.width ?? 0,
+    height: video?.height ?? 0,
+    fps: video?.fps ?? 0,
+    videoBitrate: videoRate?.bitrate ?? 0,
+    audioBitrate: audioRate?.bitrate ?? 0,
+    loss: Math.max(videoRate?.loss ?? 0, audioRate?.loss ?? 0),
+    packetsLost: (video?.lost ?? 0) + (audio?.lost ?? 0),
+    jitterBuffer: (videoRate ?? audioRate)?.jitterBuffer ?? 0,
+    rtt: after.rtt,
+    videoCodec: video?.codec ?? "",
+    audioCodec: audio?.codec ?? "",
+    framesDecoded: video?.frames ?? 0,
+    framesDropped: video?.dropped ?? 0,
+    keyframes: video?.keyframes ?? 0,
+    freezes: video?.freezes ?? 0,
+    protocol: after.protocol,
+    cipher: after.cipher,
+    flowing: Boolean(videoRate?.flowing || audioRate?.flowing),
+  };
+}

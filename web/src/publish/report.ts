@@ -1,0 +1,45 @@
+import { type Reading, rate } from "../wire/stats.ts";
+
+/** One line of the live table. */
+export interface LayerRow {
+  /** RID, or "video" / "audio" where there is one encoding. */
+  name: string;
+  kind: string;
+  codec: string;
+  width: number;
+  height: number;
+  fps: number;
+  /** bit/s. */
+  bitrate: number;
+  /** Seconds; undefined before the first receiver report. */
+  rtt: number | undefined;
+  /** Fraction 0..1; undefined before the first receiver report. */
+  loss: number | undefined;
+  /** "none", "cpu", "bandwidth" or "other" (webrtc-stats). */
+  limitation: string;
+  keyframes: number;
+}
+
+const ORDER = ["f", "h", "q"];
+
+/** The table of what is being sent, highest layer first, audio last. */
+export function layerRows(before: Reading | undefined, after: Reading): LayerRow[] {
+  return after.streams
+    .map((stream): LayerRow => {
+      const then = before?.streams.find((s) => s.id === stream.id);
+      return {
+        name: stream.rid || stream.kind,
+        kind: stream.kind,
+        codec: stream.codec,
+        width: stream.width,
+        height: stream.height,
+        fps: stream.fps,
+        bitrate: rate(then, stream).bitrate,
+        rtt: stream.remoteRtt ?? after.rtt,
+        loss: stream.remoteLoss,
+        limitation: stream.limitation,
+        keyframes: stream.keyframes,
+      };
+    })
+    .sort((a, b) => b.kind.localeCompare(a.kind) || ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
+}

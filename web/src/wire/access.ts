@@ -1,0 +1,55 @@
+/** Tokens and stream names as the pages know them. */
+
+/** The stream of a page's path, e.g. of /watch/demo; undefined when it is no name. */
+export function streamOf(pathname: string): string | undefined {
+  const match = /^\/(?:broadcast|watch|embed)\/([A-Za-z0-9][A-Za-z0-9_-]{0,63})\/?$/.exec(pathname);
+  return match?.[1];
+}
+
+/** Whether a text may be a stream's name. */
+export function isStreamName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name);
+}
+
+/** The pages keep their tokens apart: a publish token never reaches a watch page. */
+export type Role = "publish" | "watch" | "admin";
+
+const memory = new Map<string, string>();
+const key = (role: Role, stream: string) => `freshet.token.${role}.${stream}`;
+
+/** The token kept for a role and stream in this tab. */
+export function loadToken(role: Role, stream: string): string | undefined {
+  try {
+    return sessionStorage.getItem(key(role, stream)) ?? undefined;
+  } catch {
+    // Storage is closed to some embedded frames.
+    return memory.get(key(role, stream));
+  }
+}
+
+/** Keeps a token for this tab; an empty one is forgotten. */
+export function saveToken(role: Role, stream: string, token: string): void {
+  const name = key(role, stream);
+  try {
+    if (token) sessionStorage.setItem(name, token);
+    else sessionStorage.removeItem(name);
+  } catch {
+    memory.set(name, token);
+  }
+}
+
+/**
+ * Takes the token out of ?token= and cleans the address bar, so that a copied
+ * address or a screen picture does not give it away. Returns it, or what was
+ * kept before.
+ */
+export function takeToken(role: Role, stream: string): string | undefined {
+  const url = new URL(location.href);
+  const token = url.searchParams.get("token");
+  if (token !== null) {
+    saveToken(role, stream, token);
+    url.searchParams.delete("token");
+    history.replaceState(history.state, "", url);
+  }
+  return loadToken(role, stream);
+}

@@ -1,0 +1,33 @@
+import { request } from "./session.ts";
+
+/** One layer as the API tells it. */
+export interface ApiLayer {
+  rid: string;
+  active: boolean;
+  /** bit/s. */
+  bitrate: number;
+  width?: number;
+  height?: number;
+  frameRate?: number;
+  packets: number;
+  lost: number;
+}
+
+/** One stream of GET /api/v1/streams. */
+export interface ApiStream {
+  name: string;
+  state: "idle" | "live" | "reconnecting" | "ended";
+  /** When the state began, RFC 3339. */
+  since: string;
+  viewers: number;
+  publisher: { since: string; rttMs: number } | null;
+  audio: { codec: string; bitrate: number } | null;
+  video: { codec: string; layers: ApiLayer[] } | null;
+}
+
+/** All streams of the server. Throws RequestError; 401 and 403 ask for another token. */
+export async function listStreams(token: string | undefined, signal: AbortSignal): Promise<ApiStream[]> {
+  const response = await request("/api/v1/streams", { token, signal, timeout: 5000 });
+  const body = (await response.json()) as { streams?: ApiStream[] };
+  return (body.streams ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+}
