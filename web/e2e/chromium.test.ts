@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openChromium } from "./support/browser.ts";
+import { expectPicture, figures, goLive, picture, pictureHeight, playerState, watch } from "./support/pages.ts";
+import { Server } from "./support/server.ts";
+
+let server: Server;
+let browser: Awaited<ReturnType<typeof openChromium>>;
+
+beforeAll(async () => {
+  server = await Server.start();
+  browser = await openChromium();
+});
+
+afterAll(async () => {
+  await browser.close();
+  expect(await server.stop(), server.log).toBe(0);
+});
+
+test("broadcast, watch, choose a quality, leave", async () => {
+  const studio = await goLive(browser, server, "walk");
+  for (const rid of ["q", "h", "f"]) await studio.getByTestId(`layer-${rid}`).waitFor();
+
+  const viewer = await watch(browser, server, "walk");
+  await playerState(viewer, "live");
+  expectPicture(await picture(viewer), 720);
+
+  const quality = async (id: string, height: number) => {
+    await viewer.getByTestId("quality").click();
+    await viewer.getByTestId(`quality-${id}`).click();
+    await pictureHeight(viewer, height);
+    expectPicture(await picture(viewer), height);
+  };
+  await quality("q", 180);
+  await quality("h", 360);
+  await quality("auto", 720);
+  expect((await figures(viewer)).packetsLost).toBe(0);
+
+  const overview = await browser.page(`${server.base}/`);
+  const card = overview.getByTestId("stream").filter({ hasText: "walk" });
+  await card.filter({ hasText: "1 watching" }).waitFor();
+  await viewer.close();
+  await card.filter({ hasText: "0 watching" }).waitFor();
+
+  await studio.getByTestId("end").click();
+  await card.and(overview.locator("[data-state=reconnecting]")).waitFor();
+  await studio.close();
+  await overview.close();
+});
+
+test("the first picture comes in less than a second", async () => {
+  const studio = await goLive(browser, server, "quick");
+  const first: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const viewer = await watch(browser, server, "quick");
+    await playerState(viewer, "live");
+    first.push((await figures(viewer)).firstFrame ?? Number.NaN);
+    await viewer.close();
+  }
+  console.log(`first picture after ${first.join(", ")} ms`);
+  first.sort((a, b) => a - b);
+  expect(first[2]).toBeLessThan(1000);
+  await studio.close();
+});
+
+test("a viewer comes first and stays through the broadcaster's return", async () => {
+  const viewer = await watch(browser, server, "patient");
+  await playerState(viewer, "waiting");
+  const studio = await goLive(browser, server, "patient");
+  await playerState(viewer, "live");
+  expectPicture(await picture(viewer), 720);
+  const session = async () => (await (await fetch(`${server.base}/api/v1/streams/patient`)).json()).viewers.length;
+  expect(await session()).toBe(1);
+
+  await studio.close(); // the tab is closed without a goodbye by hand
+  await playerState(viewer, "reconnecting");
+  const back = await goLive(browser, server, "patient");
+  await playerState(viewer, "live");
+  expectPicture(await picture(viewer), 720);
+  expect(await session()).toBe(1);
+  await back.close();
+  await viewer.close();
+});
+
+test("broadcaster and viewer survive a crash of the server", async () => {
+  const crashing = await Server.start();
+  const studio = await goLive(browser, crashing, "crash");
+  const viewer = await watch(browser, crashing, "crash");
+  await playerState(viewer, "live");
+  await crashing.crash();
+  await viewer.locator('freshet-player:not([data-state="live"])').waitFor({ timeout: 30_000 });
+  await playerState(viewer, "live");
+  expectPicture(await picture(viewer), 720);
+  await studio.close();
+  await viewer.close();
+  expect(await crashing.stop(), crashing.log).toBe(0);
+});
+
+for (const codec of ["VP8", "VP9", "AV1"]) {
+  test(`${codec} from camera to picture`, async () => {
+    const studio = await goLive(browser, server, `codec-${codec}`, codec);
+    const viewer = await watch(browser, server, `codec-${codec}`);
+    await playerState(viewer, "live");
+    const p = await picture(viewer);
+    expect(p.contrast).toBeGreaterThan(5);
+    expect(p.motion).toBeGreaterThan(0);
+    expect((await figures(viewer)).videoCodec.toUpperCase()).toContain(codec);
+    await viewer.getByTestId("quality").click();
+    await viewer.getByTestId("quality-q").click();
+    await pictureHeight(viewer, 180);
+    expect((await picture(viewer)).motion).toBeGreaterThan(0);
+    await studio.close();
+    await viewer.close();
+  });
+}
+
+test("keys decide who may do what", async () => {
+  const key = "team:0123456789abcdef0123456789abcdef";
+  const guarded = await Server.start(["--auth.keys", key]);
+  const viewer = await watch(browser, guarded, "guarded");
+  await playerState(viewer, "error");
+  await viewer.getByTestId("token-form").waitFor();
+  await viewer.close();
+  expect(await guarded.stop(), guarded.log).toBe(0);
+});

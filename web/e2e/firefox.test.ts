@@ -1,0 +1,85 @@
+import puppeteer from "puppeteer-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openChromium, samplePicture } from "./support/browser.ts";
+import { goLive } from "./support/pages.ts";
+import { Server } from "./support/server.ts";
+
+// Debian's Firefox has no H264 for WebRTC, so it watches VP8.
+let server: Server;
+let chromium: Awaited<ReturnType<typeof openChromium>>;
+
+beforeAll(async () => {
+  server = await Server.start();
+  chromium = await openChromium();
+});
+
+afterAll(async () => {
+  await chromium.close();
+  expect(await server.stop(), server.log).toBe(0);
+});
+
+const firefox = () =>
+  puppeteer.launch({
+    browser: "firefox",
+    executablePath: "/usr/bin/firefox-esr",
+    headless: true,
+    extraPrefsFirefox: {
+      "media.navigator.streams.fake": true,
+      "media.navigator.permission.disabled": true,
+      "media.peerconnection.ice.loopback": true,
+      "media.autoplay.default": 0,
+    },
+  });
+
+test("Firefox watches VP8", async () => {
+  const studio = await goLive(chromium, server, "fox", "VP8");
+  const browser = await firefox();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${server.base}/watch/fox`);
+    await page.waitForSelector('freshet-player[data-state="live"]', { timeout: 20_000 });
+    const video = await page.waitForSelector("freshet-player >>> video");
+    expect(video).not.toBeNull();
+    const p = await video?.evaluate(samplePicture as (e: Element, n: number) => ReturnType<typeof samplePicture>, 15);
+    expect(p?.height).toBe(720);
+    expect(p?.contrast).toBeGreaterThan(5);
+    expect(p?.motion).toBeGreaterThan(0);
+  } finally {
+    await browser.close();
+    await studio.close();
+  }
+});
+
+test("Firefox is told when it cannot decode the picture", async () => {
+  const studio = await goLive(chromium, server, "h264", "H264");
+  const browser = await firefox();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${server.base}/watch/h264`);
+    await page.waitForFunction(
+      () => document.querySelector("freshet-player")?.shadowRoot?.textContent?.includes("H264"),
+      { timeout: 20_000 },
+    );
+  } finally {
+    await browser.close();
+    await studio.close();
+  }
+});
+
+test("Firefox broadcasts, Chromium watches", async () => {
+  const browser = await firefox();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${server.base}/broadcast/fromfox`);
+    const go = await page.waitForSelector('[data-testid="go-live"]');
+    await go?.click();
+    await page.waitForSelector('[data-testid="end"]');
+    const viewer = await chromium.page(`${server.base}/watch/fromfox`);
+    await viewer.locator('freshet-player[data-state="live"]').waitFor({ timeout: 20_000 });
+    const p = await viewer.getByTestId("video").evaluate(samplePicture, 15);
+    expect(p.contrast).toBeGreaterThan(1);
+    await viewer.close();
+  } finally {
+    await browser.close();
+  }
+});

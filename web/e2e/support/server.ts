@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+const binary = fileURLToPath(new URL("../../../bin/freshet", import.meta.url));
+
+/** A port of which neither it nor the next one was in use a moment ago. */
+async function freePort(): Promise<number> {
+  const listen = (port: number) =>
+    new Promise<{ port: number; close(): Promise<unknown> } | undefined>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(port, "127.0.0.1", () => {
+        const address = server.address();
+        const bound = typeof address === "object" && address ? address.port : 0;
+        resolve({ port: bound, close: () => once(server.close(), "close") });
+      });
+    });
+  for (;;) {
+    const first = await listen(0);
+    if (!first) continue;
+    const next = first.port < 65535 ? await listen(first.port + 1) : undefined;
+    await first.close();
+    await next?.close();
+    if (next) return first.port;
+  }
+}
+
+/** The server under test, as its own process on its own ports. */
+export class Server {
+  private constructor(
+    readonly base: string,
+    readonly port: number,
+    private readonly args: string[],
+    private child: ChildProcess,
+    private output: string,
+  ) {}
+
+  static async start(args: string[] = [], port?: number): Promise<Server> {
+    const chosen = port ?? (await freePort());
+    const server = new Server(`http://127.0.0.1:${chosen}`, chosen, args, undefined as unknown as ChildProcess, "");
+    await server.spawn();
+    return server;
+  }
+
+  private async spawn(): Promise<void> {
+    const child = spawn(
+      binary,
+      ["serve", "--http.listen", `127.0.0.1:${this.port}`, "--admin.listen", "off", ...this.args],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    this.child = child;
+    const collect = (chunk: Buffer) => {
+      this.output += chunk.toString();
+    };
+    child.stderr?.on("data", collect);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.on("data", (chunk: Buffer) => {
+        collect(chunk);
+        if (this.output.includes("Ctrl-C")) resolve();
+      });
+      child.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${this.output}`)));
+    });
+  }
+
+  /** Everything that the server has printed. */
+  get log(): string {
+    return this.output;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    if (this.child.exitCode !== null) return this.child.exitCode;
+    const ended = once(this.child, "exit");
+    this.child.kill(signal);
+    const [code] = await ended;
+    return code as number | null;
+  }
+
+  /** A crash and a new start on the same ports. */
+  async crash(): Promise<void> {
+    await this.stop("SIGKILL");
+    this.output = "";
+    await this.spawn();
+  }
+}
