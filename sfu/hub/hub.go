@@ -51,7 +51,7 @@ const (
 	defaultKeyframeInterval = 500 * time.Millisecond
 	defaultMaxStreams       = 10_000
 	tick                    = 250 * time.Millisecond
-	maxPending              = 8
+	maxPending              = 32
 	videoCacheSize          = 2048
 	audioCacheSize          = 256
 )

@@ -3,6 +3,7 @@ package endtoend
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -108,7 +109,7 @@ func TestConcurrentRequests(t *testing.T) { // H17, W43
 		return count
 	}
 	require.Equal(t, map[int]int{201: 20}, post("/whep/demo", play, func(int) string { return "" }))
-	require.Equal(t, map[int]int{201: 1, 409: 19}, post("/whip/strangers", publish, func(int) string { return "" }))
+	require.Equal(t, map[int]int{201: 1, 409: 19}, post("/whip/strangers", publish, strconv.Itoa))
 	require.Equal(t, map[int]int{201: 20}, post("/whip/friends", publish, func(int) string { return "anna" }),
 		"one identity replaces itself")
 }

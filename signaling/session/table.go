@@ -172,7 +172,3 @@ func random(n int) string {
 	_, _ = rand.Read(b) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
-
-// Anonymous returns an identity that nobody else has, for a client that
-// presented none.
-func Anonymous() string { return "anonymous " + random(idBytes) }

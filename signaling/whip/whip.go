@@ -115,7 +115,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	if err := offer.CheckPublish(); err != nil {
 		return err
 	}
-	peer, answer, err := h.publisher.Publish(r.Context(), stream, owner(grant), offer.PublishOffer())
+	peer, answer, err := h.publisher.Publish(r.Context(), stream, grant.Identity, offer.PublishOffer())
 	if err != nil {
 		return err
 	}
@@ -129,15 +129,6 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	h.log.InfoContext(r.Context(), "publisher has come", "stream", stream, "session", s.ID, "remote", r.RemoteAddr,
 		"agent", r.UserAgent())
 	return nil
-}
-
-// owner is the identity for the take-over rule. Somebody without any is nobody
-// else's match, so that nobody can push out an anonymous publisher.
-func owner(g auth.Grant) string {
-	if g.Identity != "" {
-		return g.Identity
-	}
-	return session.Anonymous()
 }
 
 // Publisher returns when the session that sends to a Stream was made, and its

@@ -255,13 +255,15 @@ func TestBadOwnAnswer(t *testing.T) {
 	<-g.pub.conns[0].Done() // nothing half made stays
 }
 
-func TestAnonymousPublishersAreStrangers(t *testing.T) { // W43
+// Without keys, whoever brings no token is the same somebody: an encoder that
+// has crashed must not find its own name taken for half a minute.
+func TestOwnersInOpenMode(t *testing.T) { // W43
 	g := newRig(true)
 	for range 2 {
 		resp := g.do(http.MethodPost, "/whip/demo", offer(t, "obs-30.0.2-whip"), "Authorization", "")
 		require.Equal(t, http.StatusCreated, resp.StatusCode)
 	}
-	require.NotEqual(t, g.pub.owners[0], g.pub.owners[1])
+	require.Equal(t, g.pub.owners[0], g.pub.owners[1])
 	g.do(http.MethodPost, "/whip/demo", offer(t, "obs-30.0.2-whip"))
 	require.Equal(t, "alice", g.pub.owners[2], "a stream key is an identity in open mode too")
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/freshet-live/freshet/internal/config"
+)
+
+// serveCmd has the common settings as flags; a nil pointer is a flag that was
+// not given. The names are the keys of the settings.
+type serveCmd struct {
+	Config   string `name:"config" short:"c" placeholder:"FILE" help:"YAML file with the settings."`
+	Insecure bool   `name:"insecure" help:"Serve everybody without keys, on any address."`
+
+	HTTP      *string  `name:"http.listen" placeholder:"HOST:PORT" help:"Pages, WHIP, WHEP and API (default 127.0.0.1:8080)."`
+	Media     *string  `name:"media.listen" placeholder:"HOST:PORT" help:"RTP over UDP (default: as http.listen)."`
+	MediaTCP  *string  `name:"media.tcp-listen" placeholder:"HOST:PORT" help:"RTP over TCP (default: the next port; off: none)."`
+	PublicIP  []string `name:"media.public-ip" placeholder:"IP" help:"Address that the world reaches media.listen by; repeatable."`
+	Admin     *string  `name:"admin.listen" placeholder:"HOST:PORT" help:"Metrics and profiles (default 127.0.0.1:8090; off: none)."`
+	Keys      []string `name:"auth.keys" placeholder:"KEY:SECRET" help:"API key and secret that tokens are signed with; repeatable."`
+	LogLevel  *string  `name:"log.level" placeholder:"LEVEL" help:"debug, info, warn or error (default info)."`
+	Reconnect *string  `name:"stream.reconnect-window" placeholder:"DURATION" help:"How long a stream waits for its publisher to come back (default 30s)."`
+
+	Turn      *string `name:"turn.listen" placeholder:"HOST:PORT" help:"Not in this version; only off is accepted."`
+	DataDir   *string `name:"data-dir" placeholder:"DIR" help:"Not used by this version: it stores nothing."`
+	Redis     *string `name:"cluster.redis" placeholder:"URL" help:"Not in this version; only an empty value is accepted."`
+	Region    *string `name:"cluster.region" placeholder:"NAME" help:"Not used by this version."`
+	Node      *string `name:"cluster.node" placeholder:"NAME" help:"This node's name in the logs."`
+	Advertise *string `name:"cluster.advertise" placeholder:"URL" help:"Not used by this version."`
+}
+
+// overrides returns the flags that were given.
+func (c *serveCmd) overrides() []config.Override {
+	var out []config.Override
+	add := func(key string, value *string) {
+		if value != nil {
+			out = append(out, config.Override{Key: key, Name: "--" + key, Value: *value})
+		}
+	}
+	list := func(key string, values []string) {
+		if len(values) > 0 {
+			joined := strings.Join(values, ",")
+			add(key, &joined)
+		}
+	}
+	add("http.listen", c.HTTP)
+	add("media.listen", c.Media)
+	add("media.tcp-listen", c.MediaTCP)
+	list("media.public-ip", c.PublicIP)
+	add("admin.listen", c.Admin)
+	list("auth.keys", c.Keys)
+	add("log.level", c.LogLevel)
+	add("stream.reconnect-window", c.Reconnect)
+	add("turn.listen", c.Turn)
+	add("data-dir", c.DataDir)
+	add("cluster.redis", c.Redis)
+	add("cluster.region", c.Region)
+	add("cluster.node", c.Node)
+	add("cluster.advertise", c.Advertise)
+	if c.Insecure {
+		yes := "true"
+		add("insecure", &yes)
+	}
+	return out
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-live/freshet/internal/httpx"
+	"github.com/freshet-live/freshet/sfu/fanout"
+	"github.com/freshet-live/freshet/sfu/fanout/wire"
+	"github.com/freshet-live/freshet/sfu/hub"
+	"github.com/freshet-live/freshet/sfu/rtc"
+	"github.com/freshet-live/freshet/signaling"
+	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/session"
+	"github.com/freshet-live/freshet/signaling/whep"
+	"github.com/freshet-live/freshet/signaling/whip"
+	"github.com/freshet-live/freshet/web"
+)
+
+// shutdownTimeout bounds how long open HTTP requests may take at the end.
+const shutdownTimeout = 3 * time.Second
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context, s *streams) error {
+	set, err := loadSettings(c.Config, s.environ, c.overrides())
+	if err != nil {
+		return err
+	}
+	level := &slog.LevelVar{}
+	level.Set(set.logLevel())
+	srv, err := newServer(set, newLogger(set, level, s.stderr))
+	if err != nil {
+		return err
+	}
+	if err := printBanner(s.stdout, srv.public.Addr(), len(set.Auth.Keys) > 0); err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	srv.reload = func() error {
+		set, err := loadSettings(c.Config, s.environ, c.overrides())
+		if err != nil {
+			return err
+		}
+		level.Set(set.logLevel())
+		return srv.access.set(set.Auth.Keys)
+	}
+	return srv.Run(ctx)
+}
+
+// server is the running product: everything that serve puts together.
+type server struct {
+	log    *slog.Logger
+	public net.Listener
+	admin  net.Listener // nil: off
+	access access
+	hub    *hub.Hub
+	engine *fanout.Engine
+	ingest *rtc.Server
+	whip   *whip.Handler
+	whep   *whep.Handler
+
+	handler http.Handler // of public
+	ops     http.Handler // of admin
+	reload  func() error
+}
+
+func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
+	s := &server{log: log, reload: func() error { return nil }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	pages, err := web.Handler()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.access.set(set.Auth.Keys); err != nil {
+		return nil, err
+	}
+	if s.public, err = listen("http.listen", set.HTTP.Listen); err != nil {
+		return nil, err
+	}
+	if !off(set.Admin.Listen) {
+		if s.admin, err = listen("admin.listen", set.Admin.Listen); err != nil {
+			return nil, err
+		}
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.openMedia(set, reg); err != nil {
+		return nil, err
+	}
+	s.handler = s.routes(set, pages)
+	s.ops = opsHandler(reg)
+	return s, nil
+}
+
+func listen(key, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr) //nolint:noctx // a listener has no deadline
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return l, nil
+}
+
+func (s *server) openMedia(set *settings, reg *prometheus.Registry) (err error) {
+	ips, err := set.publicIPs()
+	if err != nil {
+		return err
+	}
+	s.hub = hub.New(hub.Config{ReconnectWindow: set.Stream.ReconnectWindow}, s.log)
+	s.engine, err = fanout.New(fanout.Config{
+		Wire: wire.Config{
+			Listen: set.Media.Listen, TCPListen: set.Media.TCPListen,
+			PublicIPs: ips, Sockets: set.Media.Workers, DisableGSO: !set.Media.GSO,
+		},
+		Workers: set.Media.Workers, MaxViewers: set.Media.MaxViewers,
+	}, s.hub, s.log, reg)
+	if err != nil {
+		return err
+	}
+	w := s.engine.Wire()
+	s.ingest, err = rtc.NewServer(rtc.Config{}, w.PublisherUDP(), w.PublisherTCP(), s.hub, s.log, reg)
+	return err
+}
+
+// routes builds the public handler.
+func (s *server) routes(set *settings, pages http.Handler) http.Handler {
+	site := &httpx.Site{Log: s.log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{})}
+	candidates := func() []string {
+		var out []string
+		for _, c := range s.engine.Wire().Candidates() {
+			out = append(out, c.String())
+		}
+		return out
+	}
+	servers := set.iceServers()
+	ice := func() []session.ICEServer { return servers }
+	s.whip = whip.New(whip.Config{
+		Site: site, Auth: &s.access, Publisher: whip.Server(s.ingest),
+		Candidates: candidates, ICEServers: ice, Log: s.log,
+	})
+	s.whep = whep.New(whep.Config{
+		Site: site, Auth: &s.access, Engine: whep.FanOut(s.engine), Streams: s.hub,
+		Candidates: candidates, ICEServers: ice, Log: s.log,
+	})
+	control := &api.Handler{Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep}
+
+	mux := http.NewServeMux()
+	s.whip.Register(mux)
+	s.whep.Register(mux)
+	control.Register(mux)
+	mux.Handle("/", pages)
+	return site.Handler(mux)
+}
+
+// opsHandler serves metrics and profiles, for the operator only.
+func opsHandler(reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// Close gives back what newServer opened, for a server that never ran.
+func (s *server) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx ends, then says goodbye to everybody.
+func (s *server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.hub.Run(ctx) })
+	g.Go(func() error { return s.engine.Run(ctx) })
+	g.Go(func() error { return s.ingest.Run(ctx) })
+	g.Go(func() error { return s.whip.Run(ctx) })
+	g.Go(func() error { return s.whep.Run(ctx) })
+	g.Go(func() error { return s.reloadOnHangup(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, s.public, s.handler, s.log) })
+	if s.admin != nil {
+		g.Go(func() error { return serveHTTP(ctx, s.admin, s.ops, s.log) })
+	}
+	return g.Wait()
+}
+
+// reloadOnHangup reads the settings again at each SIGHUP. Settings with a
+// mistake change nothing.
+func (s *server) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			if err := s.reload(); err != nil {
+				s.log.Error("settings not reloaded", "err", err)
+				continue
+			}
+			s.log.Info("settings reloaded: auth.keys and log.level")
+		}
+	}
+}
+
+// serveHTTP serves one listener until ctx ends. Requests end with ctx, event
+// streams at once.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := httpx.NewServer(ctx, h, log)
+	var g errgroup.Group
+	g.Go(func() error {
+		<-ctx.Done()
+		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := srv.Shutdown(deadline); err != nil {
+			return srv.Close()
+		}
+		return nil
+	})
+	err := srv.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, g.Wait())
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-live/freshet/internal/config"
+	"github.com/freshet-live/freshet/signaling/session"
+)
+
+// settings is everything that can be configured, documented in docs/config.md.
+// An empty listen address, or "off", turns a listener off.
+type settings struct {
+	HTTP struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"http"`
+	Media struct {
+		Listen     string   `yaml:"listen"`
+		TCPListen  string   `yaml:"tcp-listen"`
+		PublicIP   []string `yaml:"public-ip"`
+		Workers    int      `yaml:"workers"`
+		GSO        bool     `yaml:"gso"`
+		MaxViewers int      `yaml:"max-viewers"`
+		// ICEServers are announced to publishers and viewers in Link headers.
+		ICEServers []iceServer `yaml:"ice-servers"`
+	} `yaml:"media"`
+	Admin struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"admin"`
+	Stream struct {
+		ReconnectWindow time.Duration `yaml:"reconnect-window"`
+	} `yaml:"stream"`
+	Auth struct {
+		Keys []string `yaml:"keys"`
+	} `yaml:"auth"`
+	Log struct {
+		Level string `yaml:"level"`
+		JSON  bool   `yaml:"json"`
+	} `yaml:"log"`
+	Insecure bool `yaml:"insecure"`
+
+	// The settings below belong to parts that this version does not have.
+	// They are known, so that one command line fits every version, and any
+	// value that would need the part is refused.
+	Turn struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"turn"`
+	Cluster struct {
+		Redis     string `yaml:"redis"`
+		Region    string `yaml:"region"`
+		Node      string `yaml:"node"`
+		Advertise string `yaml:"advertise"`
+	} `yaml:"cluster"`
+	DataDir string `yaml:"data-dir"`
+}
+
+type iceServer struct {
+	URLs       []string `yaml:"urls"`
+	Username   string   `yaml:"username"`
+	Credential string   `yaml:"credential"`
+}
+
+func defaultSettings() *settings {
+	s := &settings{}
+	s.HTTP.Listen = "127.0.0.1:8080"
+	s.Media.GSO = true
+	s.Media.MaxViewers = 10_000
+	s.Admin.Listen = "127.0.0.1:8090"
+	s.Stream.ReconnectWindow = 30 * time.Second
+	s.Log.Level = "info"
+	s.DataDir = "./data"
+	return s
+}
+
+// loadSettings reads the file (if any), the environment and the flags.
+func loadSettings(file string, environ []string, flags []config.Override) (*settings, error) {
+	s := defaultSettings()
+	if file != "" {
+		if err := config.File(s, file); err != nil {
+			return nil, err
+		}
+	}
+	env, err := config.Environ(s, "FRESHET", environ)
+	if err != nil {
+		return nil, err
+	}
+	if err := config.Set(s, append(env, flags...)); err != nil {
+		return nil, err
+	}
+	return s, s.complete()
+}
+
+func off(listen string) bool { return listen == "" || listen == "off" }
+
+// complete fills in what follows from other settings and checks the rest.
+func (s *settings) complete() error {
+	if off(s.HTTP.Listen) {
+		return errors.New("http.listen: the server needs an address to listen on")
+	}
+	host, port, err := splitListen("http.listen", s.HTTP.Listen)
+	if err != nil {
+		return err
+	}
+	if s.Media.Listen == "" {
+		s.Media.Listen = s.HTTP.Listen
+	}
+	mediaHost, mediaPort, err := splitListen("media.listen", s.Media.Listen)
+	if err != nil {
+		return err
+	}
+	if s.Media.TCPListen == "" {
+		next := 0
+		if mediaPort != 0 {
+			next = mediaPort + 1
+		}
+		s.Media.TCPListen = net.JoinHostPort(mediaHost, strconv.Itoa(next))
+	}
+	if port == 0 {
+		s.HTTP.Listen = net.JoinHostPort(host, "0")
+	}
+	return s.check()
+}
+
+func (s *settings) check() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
+		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", s.Log.Level)
+	}
+	if s.Stream.ReconnectWindow < 0 || s.Media.Workers < 0 || s.Media.MaxViewers < 0 {
+		return errors.New("stream.reconnect-window, media.workers and media.max-viewers must not be negative")
+	}
+	if _, err := s.publicIPs(); err != nil {
+		return err
+	}
+	for _, server := range s.Media.ICEServers {
+		if err := server.check(); err != nil {
+			return err
+		}
+	}
+	if !off(s.Turn.Listen) {
+		return errors.New("turn.listen: this version has no TURN server yet; leave it empty and name yours in media.ice-servers")
+	}
+	if s.Cluster.Redis != "" {
+		return errors.New("cluster.redis: this version runs on one node; leave it empty")
+	}
+	return s.checkOpen()
+}
+
+func (i iceServer) check() error {
+	if len(i.URLs) == 0 {
+		return errors.New("media.ice-servers: each needs urls")
+	}
+	for _, u := range i.URLs {
+		scheme, _, ok := strings.Cut(u, ":")
+		if !ok || (scheme != "stun" && scheme != "stuns" && scheme != "turn" && scheme != "turns") || strings.ContainsAny(u, "<>\" \r\n") {
+			return fmt.Errorf("media.ice-servers: %q is no stun:, stuns:, turn: or turns: URL", u)
+		}
+	}
+	return nil
+}
+
+// checkOpen refuses to serve the world without keys.
+func (s *settings) checkOpen() error {
+	if len(s.Auth.Keys) > 0 || s.Insecure {
+		return nil
+	}
+	for _, l := range []struct{ key, listen string }{
+		{"http.listen", s.HTTP.Listen}, {"media.listen", s.Media.Listen},
+		{"media.tcp-listen", s.Media.TCPListen}, {"admin.listen", s.Admin.Listen},
+	} {
+		if off(l.listen) {
+			continue
+		}
+		host, _, err := splitListen(l.key, l.listen)
+		if err != nil {
+			return err
+		}
+		if !loopback(host) {
+			return fmt.Errorf("%s: %s is open to everybody without keys: set auth.keys (key:secret), or --insecure if that is meant", l.key, l.listen)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func splitListen(key, listen string) (host string, port int, err error) {
+	if off(listen) {
+		return "", 0, nil
+	}
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s: %q is not host:port", key, listen)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("%s: %q has no port between 0 and 65535", key, listen)
+	}
+	return host, port, nil
+}
+
+func (s *settings) publicIPs() ([]netip.Addr, error) {
+	var out []netip.Addr
+	for _, text := range s.Media.PublicIP {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("media.public-ip: %q is no IP address", text)
+		}
+		out = append(out, ip)
+	}
+	return out, nil
+}
+
+func (s *settings) iceServers() []session.ICEServer {
+	var out []session.ICEServer
+	for _, i := range s.Media.ICEServers {
+		out = append(out, session.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+	}
+	return out
+}
+
+func (s *settings) logLevel() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.Log.Level)) // checked before
+	return level
+}
