@@ -231,11 +231,18 @@ func (p *peer) negotiate(ctx context.Context) (ufrag, pwd string, err error) {
 	case <-ctx.Done():
 		return "", "", fmt.Errorf("opening candidates: %w", context.Cause(ctx))
 	}
-	params, err := p.transport().GetLocalParameters()
-	if err != nil {
-		return "", "", fmt.Errorf("reading ICE credentials: %w", err)
+	// Not by ICETransport.GetLocalParameters: pion starts the transport meanwhile,
+	// and that method reads what Start writes.
+	for line := range strings.Lines(answer.SDP) {
+		line = strings.TrimSpace(line)
+		if v, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok {
+			ufrag = v
+		}
+		if v, ok := strings.CutPrefix(line, "a=ice-pwd:"); ok {
+			pwd = v
+		}
 	}
-	return params.UsernameFragment, params.Password, nil
+	return ufrag, pwd, nil
 }
 
 // transport returns the one ICE transport of the bundle; pion hands it out
