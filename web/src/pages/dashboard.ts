@@ -77,6 +77,8 @@ class DashboardPage extends Page {
   protected override render(): TemplateResult {
     const all = this.streams ?? [];
     const live = all.filter((s) => s.state === "live").length;
+    // What stands below the list comes after it, not to be pushed down.
+    const known = this.streams || this.locked || this.problem;
     const viewers = all.reduce((sum, s) => sum + s.viewers, 0);
     return html`${header()}
       <main class="wide">
@@ -85,9 +87,7 @@ class DashboardPage extends Page {
           <p class="muted numbers" data-testid="totals">${this.streams ? `${live} live · ${viewers} watching` : nothing}</p>
         </div>
         ${this.locked ? tokenForm(this.problem, (token) => this.#use(token)) : this.#list()}
-        <section class="columns">
-          ${this.#goLive()} ${encoderHelp(this.#validName)}
-        </section>
+        ${known ? html`<section class="columns">${this.#goLive()} ${encoderHelp(this.#validName)}</section>` : nothing}
       </main>`;
   }
 

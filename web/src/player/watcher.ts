@@ -149,7 +149,7 @@ export class Watcher extends Emitter<WatcherEvents> {
   /** Reads the statistics now. */
   async sample(): Promise<PlayerFigures | undefined> {
     const pc = this.client.connection;
-    if (!pc || pc.connectionState !== "connected") {
+    if (pc?.connectionState !== "connected") {
       this.#reading = undefined;
       this.#set({ flowing: false });
       return this.figures;
