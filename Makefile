@@ -3,7 +3,7 @@ GO       ?= go
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
-WEB_SRC  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*')
+WEB_SRC  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' -not -path 'web/e2e/*')
 FUZZTIME ?= 60s
 
 .PHONY: run build web test check lint unit race e2e fuzz bench tools clean
@@ -38,19 +38,22 @@ tools:
 	bash .ci/tools
 
 ## e2e: real browsers and encoders against the built binary
-e2e: build
-	cd web && npm run --silent e2e
+e2e: build web/e2e/node_modules/.package-lock.json
+	cd web/e2e && npm test --silent
+
+web/e2e/node_modules/.package-lock.json: web/e2e/package-lock.json
+	cd web/e2e && npm ci --no-audit --no-fund
 
 ## check: the quick loop
 check: lint unit
 
-lint: web/node_modules/.package-lock.json
+lint: web
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 	cd web && npm run --silent check
 
-unit: web/node_modules/.package-lock.json
+unit: web
 	$(GO) test -short ./...
 	cd web && npm test --silent
 

@@ -4,12 +4,13 @@ import { openChromium, samplePicture } from "./support/browser.ts";
 import { goLive } from "./support/pages.ts";
 import { Server } from "./support/server.ts";
 
-// Debian's Firefox has no H264 for WebRTC, so it watches VP8.
+// Debian's Firefox has no H264 for WebRTC, so it watches VP8. These tests run
+// in a network namespace (see namespace.sh).
 let server: Server;
 let chromium: Awaited<ReturnType<typeof openChromium>>;
 
 beforeAll(async () => {
-  server = await Server.start();
+  server = await Server.start(["--media.listen", "10.99.0.1:0", "--insecure"]);
   chromium = await openChromium();
 });
 
