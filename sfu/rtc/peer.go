@@ -24,6 +24,9 @@ import (
 
 const (
 	receiveMTU = 2048
+	// flightInterval is when a flight of the DTLS handshake is sent again (RFC
+	// 6347 section 4.2.4.1); pion doubles it each time.
+	flightInterval = 100 * time.Millisecond
 	// replayWindow is how many packets late a repair may come in a stream
 	// without RTX, where it carries its first number.
 	replayWindow = 2048
@@ -184,6 +187,8 @@ func (n *network) settings(o *offer, log logging.LoggerFactory) (webrtc.SettingE
 	s.SetIncludeLoopbackCandidate(true)
 	// pion fails a connection at the sum of both.
 	s.SetICETimeouts(n.consent/6, n.consent-n.consent/6, n.consent/12)
+	// FFmpeg is not yet listening when our first flight of a handshake arrives.
+	s.SetDTLSRetransmissionInterval(flightInterval)
 	s.SetReceiveMTU(receiveMTU)
 	s.BufferFactory = newStreams(o).open
 	s.SetSRTPReplayProtectionWindow(replayWindow)
