@@ -98,7 +98,7 @@ func Set(dst any, overrides []Override) error {
 			return fmt.Errorf("%s: %w", o.Name, ErrUnknownKey)
 		}
 		if err := assign(field, o.Value); err != nil {
-			return fmt.Errorf("%s: %w %q: %s", o.Name, ErrBadValue, o.Value, err)
+			return fmt.Errorf("%s: %w %q: %w", o.Name, ErrBadValue, o.Value, err)
 		}
 	}
 	return nil
