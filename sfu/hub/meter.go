@@ -43,7 +43,7 @@ func (m *meter) add(now time.Time, bytes, frames uint64) (bitrate uint64, frameR
 
 // measureLocked updates the Layer's status; newest is when any video Layer of
 // the Publication last sent, in Unix nanoseconds. It reports whether the Layer
-// became active or inactive, or changed its size.
+// became active or inactive, changed its size or has its first bitrate.
 func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
 	if !l.announced {
 		return false
@@ -65,7 +65,8 @@ func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
 		status.Lost = expected - status.Packets
 	}
 	l.SetStatus(status)
-	changed = active != l.active || status.Width != before.Width || status.Height != before.Height
+	changed = active != l.active || status.Width != before.Width || status.Height != before.Height ||
+		(status.Bitrate == 0) != (before.Bitrate == 0)
 	l.active = active
 	return changed
 }

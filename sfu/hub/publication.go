@@ -215,6 +215,7 @@ func (l *Layer) announce() {
 		return
 	}
 	l.announced, l.active = true, true
+	l.meter.add(time.Now(), 0, 0) // so that the next tick knows a bitrate
 	width, height := l.pixels()
 	l.SetStatus(media.LayerStatus{Active: true, Width: width, Height: height})
 	s.publishLocked()

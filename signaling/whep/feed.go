@@ -100,6 +100,11 @@ func (f *feed) nextLayers(now time.Time, snap *media.Snapshot) (event, bool) {
 		return event{}, false
 	}
 	layers := describeLayers(snap)
+	if slices.ContainsFunc(layers, func(l layerData) bool { return l.active && l.Bitrate == 0 }) {
+		// Not measured yet, and 0 would say that it does not send (E61). The hub
+		// tells when it is.
+		return event{}, false
+	}
 	if f.layers != nil && !structureChanged(f.layers, layers) &&
 		(now.Sub(f.layersAt) < layersInterval || !bitratesChanged(f.layers, layers)) {
 		return event{}, false

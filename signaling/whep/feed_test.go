@@ -141,3 +141,18 @@ func TestFeedProperties(t *testing.T) {
 		}
 	})
 }
+
+func TestLayersWaitForTheFirstBitrate(t *testing.T) { // E61: 0 would say that it does not send
+	f := newFeed(eventLayers)
+	snap := snapshot(media.Live, 1, 1, "q", "f")
+	fresh := snap.Video[1]
+	fresh.SetStatus(media.LayerStatus{Active: true, Width: 640, Height: 360})
+	require.Empty(t, f.next(start, snap))
+	fresh.SetStatus(media.LayerStatus{Active: true, Bitrate: 1, Width: 640, Height: 360})
+	require.Len(t, f.next(start, snap), 1)
+
+	paused := snapshot(media.Live, 1, 1, "q", "f")
+	paused.Active = []bool{true, false}
+	paused.Video[1].SetStatus(media.LayerStatus{})
+	require.Len(t, newFeed(eventLayers).next(start, paused), 1, "0 is true of a Layer that is off")
+}
