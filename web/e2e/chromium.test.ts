@@ -22,6 +22,7 @@ test("broadcast, watch, choose a quality, leave", async () => {
 
   const viewer = await watch(browser, server, "walk");
   await playerState(viewer, "live");
+  await pictureHeight(viewer, 720);
   expectPicture(await picture(viewer), 720);
 
   const quality = async (id: string, height: number) => {
@@ -67,16 +68,21 @@ test("a viewer comes first and stays through the broadcaster's return", async ()
   await playerState(viewer, "waiting");
   const studio = await goLive(browser, server, "patient");
   await playerState(viewer, "live");
-  expectPicture(await picture(viewer), 720);
-  const session = async () => (await (await fetch(`${server.base}/api/v1/streams/patient`)).json()).viewers.length;
-  expect(await session()).toBe(1);
+  await pictureHeight(viewer, 720);
+  const sessions = async (): Promise<string[]> => {
+    const stream = await (await fetch(`${server.base}/api/v1/streams/patient`)).json();
+    return stream.viewerSessions.map((s: { since: string }) => s.since);
+  };
+  const before = await sessions();
+  expect(before.length).toBe(1);
 
   await studio.close(); // the tab is closed without a goodbye by hand
   await playerState(viewer, "reconnecting");
   const back = await goLive(browser, server, "patient");
   await playerState(viewer, "live");
+  await pictureHeight(viewer, 720);
   expectPicture(await picture(viewer), 720);
-  expect(await session()).toBe(1);
+  expect(await sessions()).toEqual(before);
   await back.close();
   await viewer.close();
 });
@@ -89,6 +95,7 @@ test("broadcaster and viewer survive a crash of the server", async () => {
   await crashing.crash();
   await viewer.locator('freshet-player:not([data-state="live"])').waitFor({ timeout: 30_000 });
   await playerState(viewer, "live");
+  await pictureHeight(viewer, 720);
   expectPicture(await picture(viewer), 720);
   await studio.close();
   await viewer.close();
