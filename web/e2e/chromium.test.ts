@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./support/browser.ts";
 import { expectPicture, figures, goLive, picture, pictureHeight, playerState, watch } from "./support/pages.ts";
-import { Server } from "./support/server.ts";
+import { mintToken, Server } from "./support/server.ts";
 
 let server: Server;
 let browser: Awaited<ReturnType<typeof openChromium>>;
@@ -123,9 +123,35 @@ for (const codec of ["VP8", "VP9", "AV1"]) {
 test("keys decide who may do what", async () => {
   const key = "team:0123456789abcdef0123456789abcdef";
   const guarded = await Server.start(["--auth.keys", key]);
-  const viewer = await watch(browser, guarded, "guarded");
-  await playerState(viewer, "error");
-  await viewer.getByTestId("token-form").waitFor();
+  const mint = (...args: string[]) => mintToken(["--auth.keys", key, "--stream", "guarded", ...args]);
+
+  const stranger = await watch(browser, guarded, "guarded");
+  await playerState(stranger, "error");
+  await stranger.getByTestId("token-form").waitFor();
+  await stranger.close();
+
+  const studio = await browser.page(`${guarded.base}/broadcast/guarded?token=${await mint("--publish")}`);
+  expect(studio.url()).not.toContain("token");
+  await studio.getByTestId("go-live").click();
+  await studio.getByTestId("end").waitFor();
+  expect(await studio.getByTestId("watch-link").textContent()).toBe(`${guarded.base}/watch/guarded`);
+
+  const viewer = await browser.page(`${guarded.base}/watch/guarded?token=${await mint()}`);
+  expect(viewer.url()).not.toContain("token");
+  await playerState(viewer, "live");
+  expect((await picture(viewer)).contrast).toBeGreaterThan(5);
+  await studio.close();
   await viewer.close();
   expect(await guarded.stop(), guarded.log).toBe(0);
+});
+
+test("the embedded player plays in somebody's page", async () => {
+  const studio = await goLive(browser, server, "embedded");
+  const page = await browser.page(`${server.base}/embed/embedded`);
+  await playerState(page, "live");
+  expect((await picture(page)).contrast).toBeGreaterThan(5);
+  await page.getByTestId("tap-for-sound").click();
+  expect(await page.getByTestId("video").evaluate((video: HTMLVideoElement) => video.muted)).toBe(false);
+  await studio.close();
+  await page.close();
 });

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const binary = fileURLToPath(new URL("../../../bin/freshet", import.meta.url));
 
@@ -83,4 +84,10 @@ export class Server {
     this.output = "";
     await this.spawn();
   }
+}
+
+/** What `freshet token` prints. */
+export async function mintToken(args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(binary, ["token", ...args]);
+  return stdout.trim();
 }
