@@ -15,7 +15,6 @@ import (
 )
 
 // settings is everything that can be configured, documented in docs/config.md.
-// An empty listen address, or "off", turns a listener off.
 type settings struct {
 	HTTP struct {
 		Listen string `yaml:"listen"`
@@ -103,12 +102,14 @@ func (s *settings) complete() error {
 	if off(s.HTTP.Listen) {
 		return errors.New("http.listen: the server needs an address to listen on")
 	}
-	host, port, err := splitListen("http.listen", s.HTTP.Listen)
-	if err != nil {
-		return err
-	}
 	if s.Media.Listen == "" {
 		s.Media.Listen = s.HTTP.Listen
+	}
+	if off(s.Media.Listen) {
+		return errors.New("media.listen: media needs a UDP port; leave it empty to take that of http.listen")
+	}
+	if _, _, err := splitListen("http.listen", s.HTTP.Listen); err != nil {
+		return err
 	}
 	mediaHost, mediaPort, err := splitListen("media.listen", s.Media.Listen)
 	if err != nil {
@@ -121,9 +122,6 @@ func (s *settings) complete() error {
 		}
 		s.Media.TCPListen = net.JoinHostPort(mediaHost, strconv.Itoa(next))
 	}
-	if port == 0 {
-		s.HTTP.Listen = net.JoinHostPort(host, "0")
-	}
 	return s.check()
 }
 
@@ -132,8 +130,14 @@ func (s *settings) check() error {
 	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
 		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", s.Log.Level)
 	}
-	if s.Stream.ReconnectWindow < 0 || s.Media.Workers < 0 || s.Media.MaxViewers < 0 {
-		return errors.New("stream.reconnect-window, media.workers and media.max-viewers must not be negative")
+	if s.Stream.ReconnectWindow <= 0 {
+		return errors.New("stream.reconnect-window: must be longer than 0s")
+	}
+	if s.Media.Workers < 0 {
+		return errors.New("media.workers: must not be negative; 0 is one per core")
+	}
+	if s.Media.MaxViewers <= 0 {
+		return errors.New("media.max-viewers: must be 1 or more")
 	}
 	if _, err := s.publicIPs(); err != nil {
 		return err
@@ -217,6 +221,9 @@ func (s *settings) publicIPs() ([]netip.Addr, error) {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
 			return nil, fmt.Errorf("media.public-ip: %q is no IP address", text)
+		}
+		if ip.IsUnspecified() || ip.IsMulticast() {
+			return nil, fmt.Errorf("media.public-ip: nobody can connect to %s; name the address that the world uses", ip)
 		}
 		out = append(out, ip)
 	}
