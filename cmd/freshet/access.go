@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 
@@ -12,10 +13,13 @@ import (
 // under the feet of running requests.
 type access struct{ verifier atomic.Pointer[auth.Verifier] }
 
-func (a *access) set(pairs []string) error {
+func (a *access) set(pairs []string, log *slog.Logger) error {
 	keys, err := auth.ParseKeys(pairs...)
 	if err != nil {
 		return fmt.Errorf("auth.keys: %w", err)
+	}
+	if weak := keys.Weak(); len(weak) > 0 {
+		log.Warn("auth.keys: secrets of less than 32 characters can be guessed", "keys", weak)
 	}
 	a.verifier.Store(auth.NewVerifier(keys))
 	return nil

@@ -208,6 +208,22 @@ func TestTokenOpensTheServer(t *testing.T) {
 	require.Contains(t, fail(t, nil, "token"), "--auth.keys")
 	require.Contains(t, fail(t, nil, "token", "--auth.keys", key), "--stream")
 	require.Contains(t, fail(t, nil, "token", "--auth.keys", key, "--stream", "a", "--ttl", "-1s"), "--ttl")
+	require.Contains(t, fail(t, nil, "token", "--auth.keys", key, "--stream", "a b"), "--stream")
+}
+
+func TestTokenIsSignedByTheFirstKey(t *testing.T) {
+	first := "zoe:fedcba9876543210fedcba9876543210"
+	r := serve(t, []string{"FRESHET_AUTH_KEYS=" + first})
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"token", "--auth.keys", first + "," + key, "--admin"}, &streams{stdout: &out, stderr: &out}))
+	status, body := get(t, r.base+"/api/v1/streams", strings.TrimSpace(out.String()))
+	require.Equal(t, http.StatusOK, status, body)
+}
+
+func TestWeakSecretIsReported(t *testing.T) {
+	r := serve(t, []string{"FRESHET_AUTH_KEYS=team:short"})
+	r.stderr.find(t, "can be guessed.*team")
+	require.NotContains(t, r.stderr.String(), "short")
 }
 
 func TestTokenGrants(t *testing.T) {

@@ -55,7 +55,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		level.Set(set.logLevel())
-		return srv.access.set(set.Auth.Keys)
+		return srv.access.set(set.Auth.Keys, srv.log)
 	}
 	return srv.Run(ctx)
 }
@@ -88,7 +88,7 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.access.set(set.Auth.Keys); err != nil {
+	if err := s.access.set(set.Auth.Keys, log); err != nil {
 		return nil, err
 	}
 	if s.public, err = listen("http.listen", set.HTTP.Listen); err != nil {
