@@ -202,16 +202,3 @@ func FromRequest(r *http.Request) (token string, ok bool) {
 	token = r.URL.Query().Get("token")
 	return token, token != ""
 }
-
-// Challenge returns the WWW-Authenticate header of a 401 (RFC 6750 section 3),
-// and "" for an error that is not about a missing or bad token.
-func Challenge(err error) string {
-	switch {
-	case errors.Is(err, ErrNoToken):
-		return `Bearer realm="freshet"`
-	case errors.Is(err, ErrBadToken):
-		return `Bearer realm="freshet", error="invalid_token"`
-	default:
-		return ""
-	}
-}

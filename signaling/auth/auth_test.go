@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -239,12 +238,6 @@ func TestFromRequest(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer h")
 	token, _ = FromRequest(r)
 	require.Equal(t, "h", token)
-}
-
-func TestChallenge(t *testing.T) {
-	require.Equal(t, `Bearer realm="freshet"`, Challenge(fmt.Errorf("x: %w", ErrNoToken)))
-	require.Contains(t, Challenge(fmt.Errorf("x: %w", ErrBadToken)), `error="invalid_token"`)
-	require.Empty(t, Challenge(ErrForbidden))
 }
 
 func FuzzFromRequest(f *testing.F) {
