@@ -38,6 +38,14 @@ type Endpoint[P Peer] struct {
 	ICEServers func() []ICEServer
 }
 
+// RegisterSessions puts the session resource into a mux.
+func (e *Endpoint[P]) RegisterSessions(mux *http.ServeMux) {
+	mux.Handle(e.Path+"{stream}/{session}", e.Site.Resource(httpx.Methods{
+		http.MethodPatch: e.patch, http.MethodDelete: e.delete,
+		http.MethodGet: e.getSession, http.MethodOptions: e.optionsSession,
+	}))
+}
+
 // URL returns a session's path.
 func (e *Endpoint[P]) URL(s *Session[P]) string { return e.Path + s.Stream + "/" + s.ID }
 
@@ -86,6 +94,16 @@ func (e *Endpoint[P]) addICELinks(h http.Header) {
 	}
 }
 
+// Get answers GET and HEAD on the endpoint without content (W8).
+func (e *Endpoint[P]) Get(w http.ResponseWriter, r *http.Request) error {
+	if _, err := httpx.StreamName(r); err != nil {
+		return err
+	}
+	w.Header().Set("Accept-Post", TypeSDP)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // Options answers a plain OPTIONS on the endpoint (W11); unlike a preflight it
 // may name the ICE servers (W36), to those who may use them.
 func (e *Endpoint[P]) Options(w http.ResponseWriter, r *http.Request) error {
@@ -123,8 +141,8 @@ func (e *Endpoint[P]) Find(r *http.Request) (*Session[P], error) {
 	return s, nil
 }
 
-// Get answers GET and HEAD on a session without content (W8).
-func (e *Endpoint[P]) Get(w http.ResponseWriter, r *http.Request) error {
+// getSession answers GET and HEAD on a session without content (W8).
+func (e *Endpoint[P]) getSession(w http.ResponseWriter, r *http.Request) error {
 	if _, err := e.Find(r); err != nil {
 		return err
 	}
@@ -133,15 +151,15 @@ func (e *Endpoint[P]) Get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// OptionsSession answers a plain OPTIONS on a session.
-func (e *Endpoint[P]) OptionsSession(w http.ResponseWriter, _ *http.Request) error {
+// optionsSession answers a plain OPTIONS on a session.
+func (e *Endpoint[P]) optionsSession(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Accept-Patch", TypeFragment)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// Delete ends a session (W9, W26) and waits until its resources are free.
-func (e *Endpoint[P]) Delete(w http.ResponseWriter, r *http.Request) error {
+// delete ends a session (W9, W26) and waits until its resources are free.
+func (e *Endpoint[P]) delete(w http.ResponseWriter, r *http.Request) error {
 	s, err := e.Find(r)
 	if err != nil {
 		return err

@@ -89,9 +89,7 @@ func newRig() *rig {
 		Candidates: func() []string { return []string{"1 1 udp 2130706431 127.0.0.1 8080 typ host"} },
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/whip/{stream}/{session}", e.Site.Resource(httpx.Methods{
-		http.MethodPatch: e.Patch, http.MethodDelete: e.Delete, http.MethodGet: e.Get, http.MethodOptions: e.OptionsSession,
-	}))
+	e.RegisterSessions(mux)
 	s := e.Sessions.Add("demo", "alice", newConn(), Offer{Ufrag: oldUfrag, Pwd: oldPwd, MIDs: []string{"0", "1"}})
 	return &rig{e, s, e.Site.Handler(mux)}
 }

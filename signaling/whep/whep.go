@@ -70,12 +70,9 @@ func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) }
 // Register puts the resources into a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("/whep/{stream}", h.Site.Resource(httpx.Methods{
-		http.MethodPost: h.post, http.MethodHead: h.head, http.MethodGet: h.get, http.MethodOptions: h.Options,
+		http.MethodPost: h.post, http.MethodHead: h.head, http.MethodGet: h.Get, http.MethodOptions: h.Options,
 	}))
-	mux.Handle("/whep/{stream}/{session}", h.Site.Resource(httpx.Methods{
-		http.MethodPatch: h.Patch, http.MethodDelete: h.Delete,
-		http.MethodGet: h.Get, http.MethodOptions: h.OptionsSession,
-	}))
+	h.RegisterSessions(mux)
 	mux.Handle("/whep/{stream}/{session}/sse", h.Site.Resource(httpx.Methods{http.MethodPost: h.postEvents}))
 	mux.Handle("/whep/{stream}/{session}/sse/{events}", h.Site.Resource(httpx.Methods{
 		http.MethodGet: h.getEvents, http.MethodDelete: h.deleteEvents,
@@ -91,16 +88,6 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Accept-Post", session.TypeSDP)
 	w.Header().Set("Content-Type", session.TypeSDP)
 	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// get answers without content (E8).
-func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
-	if _, err := httpx.StreamName(r); err != nil {
-		return err
-	}
-	w.Header().Set("Accept-Post", session.TypeSDP)
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

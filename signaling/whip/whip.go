@@ -84,22 +84,9 @@ func (h *Handler) Run(ctx context.Context) error { return h.Sessions.Run(ctx) }
 // Register puts the resources into a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("/whip/{stream}", h.Site.Resource(httpx.Methods{
-		http.MethodPost: h.post, http.MethodGet: h.get, http.MethodOptions: h.Options,
+		http.MethodPost: h.post, http.MethodGet: h.Get, http.MethodOptions: h.Options,
 	}))
-	mux.Handle("/whip/{stream}/{session}", h.Site.Resource(httpx.Methods{
-		http.MethodPatch: h.Patch, http.MethodDelete: h.Delete,
-		http.MethodGet: h.Get, http.MethodOptions: h.OptionsSession,
-	}))
-}
-
-// get answers without content (W8).
-func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
-	if _, err := httpx.StreamName(r); err != nil {
-		return err
-	}
-	w.Header().Set("Accept-Post", session.TypeSDP)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	h.RegisterSessions(mux)
 }
 
 // post makes a session (W1 to W7, W27 to W32, W43).
