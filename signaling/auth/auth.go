@@ -18,7 +18,7 @@ import (
 var (
 	// ErrNoToken is wrapped by the error about a request without a token. It
 	// answers to HTTP status 401 (W37).
-	ErrNoToken = errors.New("no access token")
+	ErrNoToken = errors.New("an access token is needed")
 	// ErrBadToken is wrapped by errors about a token that is malformed, signed
 	// by nobody we know, expired or not valid yet. It answers to 401 (W38).
 	ErrBadToken = errors.New("invalid access token")
