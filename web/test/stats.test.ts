@@ -75,6 +75,7 @@ test("a publisher's layers are listed from the highest, audio last", () => {
           timestamp: t,
           bytesSent: t,
           keyFramesEncoded: 3,
+          targetBitrate: 5000, // less than was sent: the rest is padding
         },
         {
           id: "f",
@@ -98,5 +99,5 @@ test("a publisher's layers are listed from the highest, audio last", () => {
   const rows = layerRows(sent(1000), sent(2000));
   expect(rows.map((r) => r.name)).toEqual(["f", "q", "audio"]);
   expect(rows[0]).toMatchObject({ bitrate: 80_000, loss: 0.02, rtt: 0.03, limitation: "cpu" });
-  expect(rows[1]).toMatchObject({ keyframes: 3, loss: undefined, limitation: "none" });
+  expect(rows[1]).toMatchObject({ bitrate: 5000, keyframes: 3, loss: undefined, limitation: "none" });
 });

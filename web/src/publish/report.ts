@@ -20,6 +20,13 @@ export interface LayerRow {
   keyframes: number;
 }
 
+/**
+ * What an encoder made of what was sent under its SSRC: Chromium counts the
+ * padding of its bandwidth probes, several times the lowest layer, as that
+ * layer's. Only the encoder's target tells that it cannot all be picture.
+ */
+const own = (bitrate: number, target: number): number => (target > 0 ? Math.min(bitrate, target) : bitrate);
+
 const ORDER = ["f", "h", "q"];
 
 /** The table of what is being sent, highest layer first, audio last. */
@@ -34,7 +41,7 @@ export function layerRows(before: Reading | undefined, after: Reading): LayerRow
         width: stream.width,
         height: stream.height,
         fps: stream.fps,
-        bitrate: rate(then, stream).bitrate,
+        bitrate: own(rate(then, stream).bitrate, stream.target),
         rtt: stream.remoteRtt ?? after.rtt,
         loss: stream.remoteLoss,
         limitation: stream.limitation,

@@ -24,6 +24,8 @@ export interface RtpReading {
   jitterCount: number;
   codec: string;
   limitation: string;
+  /** What the encoder aims at, bit/s; 0 when it does not say. Outbound only. */
+  target: number;
   active: boolean;
   /** Fraction 0..1 that the other side reported lost; outbound only. */
   remoteLoss: number | undefined;
@@ -99,6 +101,7 @@ function readStream(s: Stat, stats: Map<string, Stat>, remote: Stat | undefined)
     jitterCount: number(s.jitterBufferEmittedCount),
     codec: text(stats.get(text(s.codecId))?.mimeType).replace(/^\w+\//, ""),
     limitation: text(s.qualityLimitationReason) || "none",
+    target: number(s.targetBitrate),
     active: s.active !== false,
     remoteLoss: typeof remote?.fractionLost === "number" ? remote.fractionLost : undefined,
     remoteRtt: typeof remote?.roundTripTime === "number" ? remote.roundTripTime : undefined,
