@@ -216,6 +216,14 @@ export class FreshetPlayer extends LitElement {
     this.renderRoot.querySelector<HTMLElement>('[aria-haspopup="menu"]')?.focus();
   }
 
+  /** A press beside the open menu closes it. */
+  #press(event: PointerEvent): void {
+    if (!this.menuOpen) return;
+    const inside = (e: EventTarget) =>
+      e instanceof Element && e.matches('[role="menu"], [aria-haspopup="menu"]');
+    if (!event.composedPath().some(inside)) this.menuOpen = false;
+  }
+
   #key(event: KeyboardEvent): void {
     this.#wake();
     const typing = (event.composedPath()[0] as HTMLElement).localName === "input";
@@ -230,7 +238,7 @@ export class FreshetPlayer extends LitElement {
     const watcher = this.#watcher;
     const live = this.state === "live";
     return html`
-      <div @pointermove=${this.#wake} @keydown=${this.#key}>
+      <div class="frame" @pointermove=${this.#wake} @pointerdown=${this.#press} @keydown=${this.#key}>
         <video playsinline aria-label="Live video" data-testid="video"
           @volumechange=${this.#redraw} @pause=${this.#redraw} @play=${this.#redraw} @click=${this.#wake}></video>
         <div class="top">
@@ -257,13 +265,14 @@ export class FreshetPlayer extends LitElement {
       aria-label=${label} title=${label} aria-pressed=${pressed ?? nothing} data-testid=${name} @click=${run}>${icon(name)}</button>`;
     const muted = video?.muted ?? this.muted;
     const chosen = watcher?.layers.find((l) => l.id === watcher.client.chosen);
+    const quality = chosen ? layerLabel(chosen) : "Auto";
     const full = document.fullscreenElement === this;
     return html`<div class="bar" role="group" aria-label="Player controls">
       ${key(video?.paused ? "play" : "pause", video?.paused ? "Play (k)" : "Pause (k)", () => this.#togglePlay())}
       ${key(muted ? "muted" : "sound", muted ? "Sound on (m)" : "Mute (m)", () => this.#setMuted(!muted))}
       <input type="range" min="0" max="1" step="0.05" aria-label="Volume" .value=${String(muted ? 0 : (video?.volume ?? 1))} @input=${this.#volume} />
       <span class="space"></span>
-      ${watcher?.layers.length ? html`<button class="key quality" aria-haspopup="menu" aria-expanded=${this.menuOpen} data-testid="quality" title="Quality" @click=${() => (this.menuOpen = !this.menuOpen)}>${icon("quality")} <span>${chosen ? layerLabel(chosen) : "Auto"}</span></button>` : nothing}
+      ${watcher?.layers.length ? html`<button class="key quality" aria-haspopup="menu" aria-expanded=${this.menuOpen} data-testid="quality" title="Quality" aria-label="Quality: ${quality}" @click=${() => (this.menuOpen = !this.menuOpen)}>${icon("quality")} <span>${quality}</span></button>` : nothing}
       ${key("stats", "Statistics (s)", () => (this.statsOpen = !this.statsOpen), this.statsOpen)}
       ${document.pictureInPictureEnabled ? key("pip", "Picture in picture", () => this.#togglePip()) : nothing}
       ${key(full ? "shrink" : "full", full ? "Leave full screen (f)" : "Full screen (f)", () => this.#toggleFull())}

@@ -11,4 +11,8 @@ if (stream) {
   player.dataset.testid = "player";
   document.body.append(player);
   document.title = stream;
+} else {
+  const notice = document.createElement("p");
+  notice.textContent = "This is not a stream name.";
+  document.body.append(notice);
 }

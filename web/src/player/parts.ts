@@ -44,7 +44,7 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
     ["First picture", firstFrame === undefined ? "–" : `${firstFrame} ms`],
     ["Transport", f.protocol || "–"],
   ];
-  return html`<dl class="figures" data-testid="stats" aria-label="Statistics">
+  return html`<dl class="figures" data-testid="figures" aria-label="Statistics">
     ${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
   </dl>`;
 }

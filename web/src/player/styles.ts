@@ -10,13 +10,14 @@ export const styles = css`
     aspect-ratio: 16 / 9;
     overflow: hidden;
     border-radius: var(--freshet-player-radius, 14px);
-    background: #0a0f12;
+    background: #000;
     color: #f3f7f8;
     font: 15px/1.45 var(--freshet-font, system-ui, sans-serif);
     container-type: size;
   }
   :host([hidden]) { display: none; }
   :host(:fullscreen) { border-radius: 0; aspect-ratio: auto; }
+  .frame { height: 100%; }
   video { width: 100%; height: 100%; object-fit: contain; display: block; }
   button { font: inherit; color: inherit; cursor: pointer; border: 0; background: none; }
   :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -80,6 +81,8 @@ export const styles = css`
   @container (width < 520px) {
     input[type="range"] { display: none; }
     .figures { font-size: 11px; gap: 0 10px; padding: 6px 10px; top: 40px; left: 8px; }
+    .menu { bottom: 52px; max-height: calc(100% - 58px); padding: 4px; }
+    .menu button { min-height: 35px; }
     .message h2 { font-size: 16px; }
     .message p { font-size: 13px; }
     .tap { inset: 10px 10px auto auto; translate: none; min-height: 38px; padding: 0 14px; font-size: 14px; }
