@@ -48,6 +48,25 @@ test("broadcast, watch, choose a quality, leave", async () => {
   await overview.close();
 });
 
+test("the player fills a portrait frame and closes its menu", async () => {
+  const studio = await goLive(browser, server, "frame");
+  const page = await browser.page(`${server.base}/embed/frame`);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await playerState(page, "live");
+  expect((await page.getByTestId("video").boundingBox())?.height).toBe(844);
+
+  const menu = page.getByTestId("quality-menu");
+  await page.getByTestId("quality").click();
+  await menu.getByText("Auto").waitFor();
+  await page.mouse.click(60, 120);
+  await menu.waitFor({ state: "detached" });
+
+  await page.goto(`${server.base}/embed/no..name`);
+  await page.getByText("not a stream name").waitFor();
+  await page.close();
+  await studio.close();
+});
+
 test("the first picture comes in less than a second", async () => {
   const studio = await goLive(browser, server, "quick");
   const first: number[] = [];
