@@ -19,6 +19,8 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server (the default)."`
 	Token   tokenCmd   `cmd:"" help:"Mint an access token."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 type versionCmd struct{}
@@ -51,6 +53,7 @@ func run(ctx context.Context, args []string, s *streams) error {
 	parser, err := kong.New(&cli{},
 		kong.Name("freshet"),
 		kong.Description("A live streaming server: publish once by WHIP, watch sub-second by WHEP."),
+		kong.Vars{"version": "freshet " + version},
 		kong.Writers(s.stdout, s.stderr),
 		kong.Exit(func(int) { exited = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -280,7 +280,9 @@ func TestReloadTakesNewKeys(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"version"}, &streams{stdout: &out, stderr: &out}))
-	require.Contains(t, out.String(), "freshet ")
+	for _, arg := range []string{"version", "--version"} {
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), []string{arg}, &streams{stdout: &out, stderr: &out}))
+		require.Equal(t, "freshet dev\n", out.String(), arg)
+	}
 }
