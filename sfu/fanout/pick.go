@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -102,7 +101,7 @@ const (
 
 // h264Profile reads the first two bytes of profile-level-id (RFC 6184 table 5).
 func h264Profile(fmtp string) int {
-	id := param(fmtp, "profile-level-id")
+	id := media.Parameter(fmtp, "profile-level-id")
 	if id == "" {
 		return h264Baseline // RFC 6184 section 8.1: the default
 	}
@@ -126,21 +125,8 @@ func h264Profile(fmtp string) int {
 	}
 }
 
-// param returns the value of a format parameter, "" when it is not there. Names
-// are case-insensitive (RFC 8866 section 6.15 leaves it to the format; all of
-// ours are).
-func param(fmtp, name string) string {
-	for part := range strings.SplitSeq(fmtp, ";") {
-		key, value, _ := strings.Cut(part, "=")
-		if strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
 func number(fmtp, name string, missing int) int {
-	if n, err := strconv.Atoi(param(fmtp, name)); err == nil {
+	if n, err := strconv.Atoi(media.Parameter(fmtp, name)); err == nil {
 		return n
 	}
 	return missing

@@ -70,3 +70,16 @@ func (c Codec) Kind() Kind {
 
 // IsZero reports whether no codec is set.
 func (c Codec) IsZero() bool { return c.Name == "" }
+
+// Parameter returns the value of one parameter of a format line such as
+// Codec.Fmtp, "" when it is not there. Names are case-insensitive: RFC 8866
+// section 6.15 leaves that to the format, and all of ours are.
+func Parameter(fmtp, name string) string {
+	for part := range strings.SplitSeq(fmtp, ";") {
+		key, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

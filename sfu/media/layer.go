@@ -15,8 +15,8 @@ type Layer struct {
 	Kind  Kind
 	Codec Codec
 	RID   string
-	// Rank orders the Layers of a Track from the lowest (0) to the highest
-	// quality, as the publisher listed them.
+	// Rank orders the Layers of a Track from the lowest quality (0) to the
+	// highest.
 	Rank int
 	// Epoch is the number of the Publication within its Stream, from 1.
 	Epoch uint64

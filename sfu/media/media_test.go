@@ -20,6 +20,16 @@ func TestCanonicalCodecName(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestParameter(t *testing.T) {
+	const fmtp = " apt = 96;Profile-Level-ID=42e01f; empty=;flag"
+	for name, want := range map[string]string{
+		"apt": "96", "profile-level-id": "42e01f", "empty": "", "flag": "", "level": "", "": "",
+	} {
+		require.Equal(t, want, Parameter(fmtp, name), name)
+	}
+	require.Empty(t, Parameter("", "apt"))
+}
+
 func TestKind(t *testing.T) {
 	require.Equal(t, Audio, Codec{Name: Opus}.Kind())
 	require.Equal(t, Video, Codec{Name: AV1}.Kind())

@@ -38,7 +38,7 @@ func parseCodecs(md *sdp.MediaDescription, sec *section) (out []offeredCodec) {
 
 func preference(c offeredCodec) int {
 	switch {
-	case c.Name == media.H264 && parameter(c.Fmtp, "packetization-mode") == "1":
+	case c.Name == media.H264 && media.Parameter(c.Fmtp, "packetization-mode") == "1":
 		return 0
 	case c.Name == media.H264:
 		return 1
@@ -119,7 +119,7 @@ func (l codecLines) rtxFor(pt uint8, formats []string) uint8 {
 			continue
 		}
 		name, _, _ := strings.Cut(l.rtpmap[rtx], "/")
-		if strings.EqualFold(name, "rtx") && parameter(l.fmtp[rtx], "apt") == strconv.Itoa(int(pt)) {
+		if strings.EqualFold(name, "rtx") && media.Parameter(l.fmtp[rtx], "apt") == strconv.Itoa(int(pt)) {
 			return rtx
 		}
 	}
@@ -136,17 +136,6 @@ func payloadType(s string) (uint8, bool) {
 		return 0, false
 	}
 	return uint8(n), true
-}
-
-// parameter returns one parameter of a=fmtp; names are case-insensitive.
-func parameter(fmtp, name string) string {
-	for _, p := range strings.Split(fmtp, ";") {
-		k, v, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.EqualFold(k, name) {
-			return strings.TrimSpace(v)
-		}
-	}
-	return ""
 }
 
 // answerFmtp returns the format parameters of the answer. They are the offer's,
@@ -178,7 +167,7 @@ func innerFmtp(c offeredCodec) string {
 	if c.Name != media.H264 {
 		return c.Fmtp
 	}
-	profile, mode := parameter(c.Fmtp, "profile-level-id"), parameter(c.Fmtp, "packetization-mode")
+	profile, mode := media.Parameter(c.Fmtp, "profile-level-id"), media.Parameter(c.Fmtp, "packetization-mode")
 	if _, err := strconv.ParseUint(profile, 16, 32); err != nil || len(profile) != 6 {
 		profile = "42e01f"
 	}

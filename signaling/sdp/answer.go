@@ -228,7 +228,7 @@ func answerFmtp(c media.Codec) string {
 	}
 	var out []string
 	for _, name := range negotiated[c.Name] {
-		if value := fmtpParam(c.Fmtp, name); isToken(value) {
+		if value := media.Parameter(c.Fmtp, name); isToken(value) {
 			out = append(out, fmt.Sprintf("%s=%s", name, value))
 		}
 	}

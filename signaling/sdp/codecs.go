@@ -160,23 +160,11 @@ func (p *payloadAttributes) pairRTX(codecs []Codec, listed [128]bool) {
 		if !listed[pt] || !strings.EqualFold(e.name, "rtx") || pt >= 64 && pt <= 95 {
 			continue
 		}
-		if apt, err := strconv.ParseUint(fmtpParam(e.fmtp, "apt"), 10, 7); err == nil {
+		if apt, err := strconv.ParseUint(media.Parameter(e.fmtp, "apt"), 10, 7); err == nil {
 			rtx[apt] = uint8(pt)
 		}
 	}
 	for i := range codecs {
 		codecs[i].RTX = rtx[codecs[i].PayloadType]
 	}
-}
-
-// fmtpParam returns the value of one format parameter, "" without it. Names
-// are case-insensitive in practice.
-func fmtpParam(fmtp, name string) string {
-	for param := range strings.SplitSeq(fmtp, ";") {
-		key, value, _ := strings.Cut(strings.TrimSpace(param), "=")
-		if strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
