@@ -75,6 +75,11 @@ func FuzzParseRTP(f *testing.F) {
 
 func TestRelabel(t *testing.T) {
 	for _, profile := range []uint16{0xbede, 0x1000} {
+		// Ids above 14 exist only in the two-byte form (RFC 8285 section 4.2).
+		highFits, high := profile == 0x1000, []uint8{1, 4}
+		if highFits {
+			high = []uint8{1, 20}
+		}
 		build := func(ids ...uint8) []byte {
 			h := rtp.Header{Version: 2, Extension: true, ExtensionProfile: profile, PayloadType: 97}
 			for _, id := range ids {
@@ -95,6 +100,7 @@ func TestRelabel(t *testing.T) {
 			{"marked twice", []uint8{4, 5}, []uint8{4, 5}, 5, true},
 			{"no RID", []uint8{1}, []uint8{1}, 5, true},
 			{"cannot be marked", []uint8{1, 4}, []uint8{1, 4}, 0, false},
+			{"high id", []uint8{1, 4}, high, 20, highFits},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				b := build(test.ids...)

@@ -76,7 +76,8 @@ func (b *repairBuffer) Write(packet []byte) (int, error) {
 }
 
 // relabel turns the RID extension of a retransmission into the repaired RID. It
-// returns false when that has no id: the packet is then of no use.
+// returns false when that has no id, or one that the packet cannot hold: the
+// packet is then of no use.
 func relabel(packet []byte, rid, repairedRID uint8) bool {
 	at, repaired := -1, false
 	eachExtension(packet, func(id uint8, pos int) {
@@ -87,12 +88,14 @@ func relabel(packet []byte, rid, repairedRID uint8) bool {
 			at = pos
 		}
 	})
-	switch {
-	case repaired || at < 0:
+	if repaired || at < 0 {
 		return true
-	case repairedRID == 0:
+	}
+	oneByte := binary.BigEndian.Uint16(packet[extensionStart(packet):]) == oneByteProfile
+	switch {
+	case repairedRID == 0 || oneByte && repairedRID > maxOneByteID:
 		return false
-	case binary.BigEndian.Uint16(packet[extensionStart(packet):]) == oneByteProfile:
+	case oneByte:
 		packet[at] = repairedRID<<4 | packet[at]&0x0f
 	default:
 		packet[at] = repairedRID
@@ -100,7 +103,11 @@ func relabel(packet []byte, rid, repairedRID uint8) bool {
 	return true
 }
 
-const oneByteProfile = 0xbede
+// The one-byte form of header extensions (RFC 8285 section 4.2).
+const (
+	oneByteProfile = 0xbede
+	maxOneByteID   = 14
+)
 
 func extensionStart(packet []byte) int { return 12 + 4*int(packet[0]&0x0f) }
 
