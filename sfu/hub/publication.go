@@ -169,12 +169,12 @@ type Layer struct {
 // SetSize tells the picture's size in pixels. It takes effect with the first
 // Packet or else with the next measurement.
 func (l *Layer) SetSize(width, height int) {
-	l.size.Store(uint64(uint32(width))<<32 | uint64(uint32(height))) //nolint:gosec // sizes are small
+	l.size.Store(uint64(uint32(width))<<32 | uint64(uint32(height))) // sizes are small
 }
 
 func (l *Layer) pixels() (width, height int) {
 	size := l.size.Load()
-	return int(size >> 32), int(uint32(size)) //nolint:gosec // two halves
+	return int(size >> 32), int(uint32(size)) // two halves
 }
 
 // Write gives a Packet to the Layer's History and to every Sink. Duplicates

@@ -83,13 +83,13 @@ type Clock struct {
 // At returns the RTP timestamp of an instant.
 func (c Clock) At(wall time.Time) uint32 {
 	d := wall.Sub(c.Wall)
-	return c.Timestamp + uint32(int64(d.Seconds()*float64(c.Rate))) //nolint:gosec // wraps by design (RFC 3550 section 5.1)
+	return c.Timestamp + uint32(int64(d.Seconds()*float64(c.Rate))) // wraps by design (RFC 3550 section 5.1)
 }
 
 // Time returns the instant of an RTP timestamp within half the timestamp's
 // range of the mapping.
 func (c Clock) Time(ts uint32) time.Time {
-	diff := int64(int32(ts - c.Timestamp)) //nolint:gosec // signed distance modulo 2^32
+	diff := int64(int32(ts - c.Timestamp)) // signed distance modulo 2^32
 	return c.Wall.Add(time.Duration(diff * int64(time.Second) / int64(c.Rate)))
 }
 

@@ -19,7 +19,7 @@ func (g *ingest) sendNACKs(now time.Time) {
 	}
 	numbers := make([]uint16, len(g.asking))
 	for i, seq := range g.asking {
-		numbers[i] = uint16(seq) //nolint:gosec // the number on the wire
+		numbers[i] = uint16(seq) // the number on the wire
 	}
 	sent := g.session.send(&rtcp.TransportLayerNack{
 		SenderSSRC: localSSRC, MediaSSRC: g.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(numbers),
@@ -42,7 +42,7 @@ func (g *ingest) requestKeyframe() {
 		request = &rtcp.PictureLossIndication{SenderSSRC: localSSRC, MediaSSRC: g.ssrc}
 	case codec.wants("ccm fir"):
 		request = &rtcp.FullIntraRequest{SenderSSRC: localSSRC, MediaSSRC: g.ssrc, FIR: []rtcp.FIREntry{{
-			SSRC: g.ssrc, SequenceNumber: uint8(g.session.firSeq.Add(1)), //nolint:gosec // wraps by design
+			SSRC: g.ssrc, SequenceNumber: uint8(g.session.firSeq.Add(1)), // wraps by design
 		}}}
 	default:
 		return // such as OBS: it sends keyframes by the clock

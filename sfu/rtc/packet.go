@@ -56,8 +56,8 @@ func (u *unwrapper) unwrap(seq uint16) (uint64, bool) {
 		u.highest = u.first
 		return u.first, true
 	}
-	diff := int64(int16(seq - uint16(u.highest))) //nolint:gosec // signed distance modulo 2^16
-	ext := uint64(int64(u.highest) + diff)        //nolint:gosec // highest is at least 2^16
+	diff := int64(int16(seq - uint16(u.highest))) // signed distance modulo 2^16
+	ext := uint64(int64(u.highest) + diff)        // highest is at least 2^16
 	if ext < u.first {
 		return 0, false
 	}

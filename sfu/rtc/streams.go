@@ -35,8 +35,8 @@ func newStreams(o *offer) *streams {
 				s.rtx[c.rtx] = true
 			}
 		}
-		s.rid = uint8(sec.extensionID(uriRID))                 //nolint:gosec // 1 to 255
-		s.repairedRID = uint8(sec.extensionID(uriRepairedRID)) //nolint:gosec // 0 to 255
+		s.rid = uint8(sec.extensionID(uriRID))                 // 1 to 255
+		s.repairedRID = uint8(sec.extensionID(uriRepairedRID)) // 0 to 255
 	}
 	return s
 }

@@ -176,14 +176,14 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := eventWriter{w: w, ctl: http.NewResponseController(w)}
 	if err := out.comment("ok"); err != nil {
-		return nil //nolint:nilerr // the client is gone
+		return nil // the client is gone
 	}
 	tick := time.NewTicker(eventTick)
 	defer tick.Stop()
 	for {
 		snap, changed := s.Peer.Watch()
 		if err := out.write(time.Now(), f.next(time.Now(), snap)); err != nil {
-			return nil //nolint:nilerr // the client is gone
+			return nil // the client is gone
 		}
 		select {
 		case <-changed:
