@@ -179,7 +179,8 @@ func TestServeRefusesWithOneLine(t *testing.T) {
 		"open to the world": {args: []string{"--http.listen", "0.0.0.0:0"}, want: "--insecure"},
 		"media open":        {args: []string{"--http.listen", "127.0.0.1:0", "--media.listen", "0.0.0.0:0"}, want: "media.listen"},
 		"admin open":        {args: []string{"--http.listen", "127.0.0.1:0", "--admin.listen", ":9999"}, want: "admin.listen"},
-		"port in use":       {args: []string{"--admin.listen", "off", "--http.listen", busy.Addr().String()}, want: "http.listen"},
+		"port in use":       {args: []string{"--admin.listen", "off", "--http.listen", busy.Addr().String()}, want: "by --http.listen HOST:PORT"},
+		"admin in use":      {args: []string{"--http.listen", "127.0.0.1:0", "--admin.listen", busy.Addr().String()}, want: "by --admin.listen HOST:PORT"},
 		"media port in use": {
 			args: []string{"--admin.listen", "off", "--http.listen", "127.0.0.1:0", "--media.tcp-listen", busy.Addr().String()},
 			want: "media.tcp-listen",

@@ -111,7 +111,10 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 
 func listen(key, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // a listener has no deadline
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: another program has %s: choose another address by --%s HOST:PORT", key, addr, key)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return l, nil
