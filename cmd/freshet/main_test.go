@@ -181,7 +181,15 @@ func TestServeRefusesWithOneLine(t *testing.T) {
 		args    []string
 		want    string
 	}{
-		"unknown key":       {args: []string{"--config", file("http:\n  lisen: x\n")}, want: `:2: unknown key "lisen"`},
+		"unknown key": {args: []string{"--config", file("http:\n  lisen: x\n")}, want: `:2: unknown key "lisen"`},
+		"value in a file": {
+			args: []string{"--config", file("log:\n  level: debug\nmedia:\n  public-ip: [example]\n")},
+			want: `freshet.yaml:4: media.public-ip: "example"`,
+		},
+		"key in a file": {args: []string{"--config", file("auth:\n  keys:\n    - nosecret\n")}, want: "freshet.yaml:3: auth.keys"},
+		"value of a flag over a file": {
+			args: []string{"--config", file("log:\n  level: loud\n"), "--log.level", "shrill"}, want: `log.level: "shrill"`,
+		},
 		"missing file":      {args: []string{"--config", "/nowhere/freshet.yaml"}, want: "config file"},
 		"unknown variable":  {environ: []string{"FRESHET_HTTP_LISTENS=x"}, want: "FRESHET_HTTP_LISTENS"},
 		"unknown flag":      {args: []string{"--http.lisen", "x"}, want: "--http.lisen"},
@@ -193,7 +201,7 @@ func TestServeRefusesWithOneLine(t *testing.T) {
 		"open to the world": {args: []string{"--http.listen", "0.0.0.0:0"}, want: "--insecure"},
 		"media open":        {args: []string{"--http.listen", "127.0.0.1:0", "--media.listen", "0.0.0.0:0"}, want: "media.listen"},
 		"admin open":        {args: []string{"--http.listen", "127.0.0.1:0", "--admin.listen", ":9999"}, want: "admin.listen"},
-		"port in use":       {args: []string{"--admin.listen", "off", "--http.listen", busy.Addr().String()}, want: "http.listen"},
+		"port in use":       {args: []string{"--admin.listen", "off", "--http.listen", busy.Addr().String()}, want: "choose another with --http.listen"},
 		"media port in use": {
 			args: []string{"--admin.listen", "off", "--http.listen", "127.0.0.1:0", "--media.tcp-listen", busy.Addr().String()},
 			want: "media.tcp-listen",

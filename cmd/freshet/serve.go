@@ -111,6 +111,9 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 
 func listen(key, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // a listener has no deadline
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: another program has this port, choose another with --%s: %w", key, key, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
