@@ -135,6 +135,25 @@ func TestServeTellsWhereToGo(t *testing.T) {
 	require.JSONEq(t, `{"streams":[]}`, body)
 }
 
+// Every refusal is a problem document that other origins may read: beside the
+// resources, and where net/http refuses before it routes.
+func TestRefusalsAreProblems(t *testing.T) {
+	r := serve(t, nil)
+	for path, want := range map[string]int{"/whip/a/b/c": 404, "/whep/": 404, "/api/v1/nothing": 404, "/livez?huge": 431} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.base+path, http.NoBody)
+		require.NoError(t, err)
+		if want == http.StatusRequestHeaderFieldsTooLarge {
+			req.Header.Set("X-Padding", strings.Repeat("x", 1<<18))
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, want, resp.StatusCode, path)
+		require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), path)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"), path)
+	}
+}
+
 func TestAdminListener(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -162,7 +181,15 @@ func TestServeRefusesWithOneLine(t *testing.T) {
 		args    []string
 		want    string
 	}{
-		"unknown key":       {args: []string{"--config", file("http:\n  lisen: x\n")}, want: `:2: unknown key "lisen"`},
+		"unknown key": {args: []string{"--config", file("http:\n  lisen: x\n")}, want: `:2: unknown key "lisen"`},
+		"value in a file": {
+			args: []string{"--config", file("log:\n  level: debug\nmedia:\n  public-ip: [example]\n")},
+			want: `freshet.yaml:4: media.public-ip: "example"`,
+		},
+		"key in a file": {args: []string{"--config", file("auth:\n  keys:\n    - nosecret\n")}, want: "freshet.yaml:3: auth.keys"},
+		"value of a flag over a file": {
+			args: []string{"--config", file("log:\n  level: loud\n"), "--log.level", "shrill"}, want: `log.level: "shrill"`,
+		},
 		"missing file":      {args: []string{"--config", "/nowhere/freshet.yaml"}, want: "config file"},
 		"unknown variable":  {environ: []string{"FRESHET_HTTP_LISTENS=x"}, want: "FRESHET_HTTP_LISTENS"},
 		"unknown flag":      {args: []string{"--http.lisen", "x"}, want: "--http.lisen"},

@@ -167,6 +167,9 @@ func (s *server) routes(set *settings, pages http.Handler) http.Handler {
 	s.whip.Register(mux)
 	s.whep.Register(mux)
 	control.Register(mux)
+	for _, path := range []string{"/whip/", "/whep/", "/api/"} {
+		mux.Handle(path, site.Missing()) // what the pages answer has no cross-origin headers
+	}
 	mux.Handle("/", pages)
 	return site.Handler(mux)
 }
@@ -243,7 +246,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		}
 		return nil
 	})
-	err := srv.Serve(l)
+	err := srv.Serve(httpx.Listener{Listener: l})
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/freshet-live/freshet/internal/config"
+	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/session"
 )
 
@@ -92,7 +94,18 @@ func loadSettings(file string, environ []string, flags []config.Override) (*sett
 	if err := config.Set(s, append(env, flags...)); err != nil {
 		return nil, err
 	}
-	return s, s.complete()
+	if err := s.complete(); err != nil && file != "" && !overridden(append(env, flags...), err) {
+		return nil, config.Place(file, err)
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// overridden reports whether the key that an error begins with was set by the
+// environment or a flag, so that the file is not to blame.
+func overridden(by []config.Override, err error) bool {
+	return slices.ContainsFunc(by, func(o config.Override) bool { return strings.HasPrefix(err.Error(), o.Key+":") })
 }
 
 func off(listen string) bool { return listen == "" || listen == "off" }
@@ -141,6 +154,9 @@ func (s *settings) check() error {
 	}
 	if _, err := s.publicIPs(); err != nil {
 		return err
+	}
+	if _, err := auth.ParseKeys(s.Auth.Keys...); err != nil {
+		return fmt.Errorf("auth.keys: %w", err)
 	}
 	for _, server := range s.Media.ICEServers {
 		if err := server.check(); err != nil {

@@ -37,7 +37,11 @@ func File(dst any, path string) error {
 		return fmt.Errorf("config file: %w", err)
 	}
 	if err := yaml.UnmarshalWithOptions(data, dst, yaml.Strict()); err != nil {
-		return fmt.Errorf("%s%s", path, describe(err))
+		place := describe(err)
+		if bad, found := badDuration(dst, data); found && strings.HasPrefix(place, ": ") {
+			place = bad
+		}
+		return fmt.Errorf("%s%s", path, place)
 	}
 	return nil
 }

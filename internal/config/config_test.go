@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,7 +43,8 @@ func TestFileErrorsNameTheLine(t *testing.T) {
 		"unknown key":   {"http:\n  listen: a:1\n  lisen: b\n", `freshet.yaml:3: unknown key "lisen"`},
 		"wrong type":    {"media:\n  max: many\n", "freshet.yaml:2: "},
 		"not yaml":      {"http: [\n", "freshet.yaml:1: "},
-		"bad duration":  {"window: soon\n", "freshet.yaml"},
+		"bad duration":  {"media:\n  max: 3\nwindow: soon\n", `freshet.yaml:3: window: bad value "soon": want a duration`},
+		"list for one":  {"window: [1s, 2s]\n", "freshet.yaml:1: "},
 		"duplicate key": {"window: 1s\nwindow: 2s\n", "freshet.yaml:2: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,6 +56,24 @@ func TestFileErrorsNameTheLine(t *testing.T) {
 	}
 	var s settings
 	require.ErrorIs(t, File(&s, filepath.Join(t.TempDir(), "none.yaml")), os.ErrNotExist)
+}
+
+func TestPlace(t *testing.T) {
+	path := write(t, "http:\n  listen: a:1\nmedia:\n  public-ip:\n    - 192.0.2.1\n")
+	for text, want := range map[string]string{
+		"http.listen: no good":        path + ":2: http.listen: no good",
+		"media.public-ip: no address": path + ":5: media.public-ip: no address",
+		"media.max: not in the file":  "media.max: not in the file",
+		"no key at all":               "no key at all",
+		"a strange key[0].x: y":       "a strange key[0].x: y",
+	} {
+		reason := errors.New(text)
+		err := Place(path, reason)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, reason)
+	}
+	reason := errors.New("http.listen: no good")
+	require.Equal(t, reason, Place(path+".none", reason))
 }
 
 func TestEnviron(t *testing.T) {
@@ -105,5 +125,6 @@ func FuzzFile(f *testing.F) {
 		if err := File(&s, path); err != nil {
 			require.NotContains(t, err.Error(), "\n")
 		}
+		_ = Place(path, errors.New("http.listen: x")) // must not panic
 	})
 }

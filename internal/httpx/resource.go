@@ -62,6 +62,19 @@ func (s *Site) Resource(methods Methods) http.Handler {
 	})
 }
 
+// Missing serves the paths beside the resources of an interface: 404 for all
+// methods, which scripts of other origins may read too.
+func (s *Site) Missing() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		allowOrigin(w.Header())
+		if isPreflight(r) {
+			answerPreflight(w, "DELETE, GET, HEAD, OPTIONS, PATCH, POST")
+			return
+		}
+		s.Fail(w, r, Fail(http.StatusNotFound, "there is nothing at this path"))
+	})
+}
+
 func (m Methods) find(method string) Func {
 	if f := m[method]; f != nil || method != http.MethodHead {
 		return f

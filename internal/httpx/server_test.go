@@ -2,8 +2,10 @@ package httpx_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -54,7 +56,7 @@ func inBubble(t *testing.T, test func(t *testing.T, dial func() net.Conn)) {
 		l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		srv := httpx.NewServer(context.Background(), newHandler(newSite()), slog.New(slog.DiscardHandler))
 		ended := make(chan error, 1)
-		go func() { ended <- srv.Serve(l) }()
+		go func() { ended <- srv.Serve(httpx.Listener{Listener: l}) }()
 		defer func() {
 			require.NoError(t, srv.Close())
 			require.ErrorIs(t, <-ended, http.ErrServerClosed)
@@ -62,6 +64,77 @@ func inBubble(t *testing.T, test func(t *testing.T, dial func() net.Conn)) {
 		}()
 		test(t, l.dial)
 	})
+}
+
+// What net/http refuses before any handler runs is told like everything else.
+func TestAnswersOfNetHTTPItself(t *testing.T) { // H5
+	head := "POST /things/a HTTP/1.1\r\nHost: a\r\n"
+	for name, tc := range map[string]struct {
+		request string
+		status  int
+		detail  string
+	}{
+		"huge header":         {head + "X: " + strings.Repeat("y", 2<<20) + "\r\n\r\n", 431, ""},
+		"conflicting lengths": {head + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400, ""},
+		"no host":             {"GET /things/a HTTP/1.1\r\n\r\n", 400, "missing required Host header"},
+		"odd coding":          {head + "Transfer-Encoding: rot13\r\n\r\n", 501, "Unsupported transfer encoding"},
+		"odd version":         {"GET /things/a HTTP/3.7\r\nHost: a\r\n\r\n", 505, "unsupported protocol version"},
+		"no HTTP":             {"\x00\x01\r\n\r\n", 400, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, dial func() net.Conn) {
+				conn := dial()
+				written := make(chan struct{})
+				go func() {
+					defer close(written)
+					_, _ = io.WriteString(conn, tc.request)
+				}()
+				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, tc.status, resp.StatusCode)
+				require.Equal(t, httpx.ProblemType, resp.Header.Get("Content-Type"))
+				require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+				require.JSONEq(t, fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q}`,
+					http.StatusText(tc.status), tc.status, tc.detail), withDetail(body))
+				require.NoError(t, conn.Close())
+				<-written
+			})
+		})
+	}
+}
+
+// withDetail puts in an empty detail where there is none.
+func withDetail(body []byte) string {
+	if !bytes.Contains(body, []byte(`"detail"`)) {
+		return strings.Replace(string(body), "{", `{"detail":"",`, 1)
+	}
+	return string(body)
+}
+
+// The wrapped connection touches nothing that handlers write.
+func TestHandlersAnswersStay(t *testing.T) {
+	const text = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n400 Bad Request"
+	srv := httpx.NewServer(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, text)
+	}), slog.New(slog.DiscardHandler))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(httpx.Listener{Listener: l}) }()
+	resp, err := http.Get("http://" + l.Addr().String())
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusTeapot, resp.StatusCode)
+	require.Equal(t, text, string(body))
+	require.NoError(t, srv.Close())
+	require.ErrorIs(t, <-ended, http.ErrServerClosed)
 }
 
 // exchange writes a request and returns the answer's status, 0 for none, and

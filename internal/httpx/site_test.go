@@ -54,6 +54,7 @@ func newHandler(s *httpx.Site) http.Handler {
 			panic("boom")
 		},
 	}))
+	mux.Handle("/gone/", s.Missing())
 	return s.Handler(mux)
 }
 
@@ -109,6 +110,16 @@ func TestUnknownPaths(t *testing.T) {
 			requireProblem(t, do(h, http.MethodGet, path, ""), http.StatusNotFound, "")
 		})
 	}
+}
+
+func TestMissing(t *testing.T) { // W14: on errors too
+	h := newHandler(newSite())
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		requireProblem(t, do(h, method, "/gone/a/b", ""), http.StatusNotFound, "nothing at this path")
+	}
+	resp := do(h, http.MethodOptions, "/gone/a", "", "Origin", "https://a.example", "Access-Control-Request-Method", "PATCH")
+	require.Equal(t, http.StatusNoContent, resp.StatusCode)
+	require.Contains(t, resp.Header.Get("Access-Control-Allow-Methods"), "PATCH")
 }
 
 func TestOtherMethods(t *testing.T) { // W50

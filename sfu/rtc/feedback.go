@@ -12,7 +12,7 @@ const localSSRC = 1
 
 // sendNACKs asks for what is due.
 func (g *ingest) sendNACKs(now time.Time) {
-	g.asking, g.nextNACK = g.nacker.due(now, g.asking[:0])
+	g.asking = g.nacker.due(now, g.asking[:0])
 	g.tellLost()
 	if len(g.asking) == 0 || !g.codec.wants("nack") {
 		return

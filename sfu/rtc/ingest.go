@@ -43,8 +43,7 @@ type ingest struct {
 	slab      []byte
 	unwrapper unwrapper
 	nacker    nacker
-	nextNACK  time.Time // zero: nothing is missing
-	asking    []uint64  // scratch
+	asking    []uint64 // scratch
 	codec     *offeredCodec
 	inspector *frames.Inspector
 	layer     *hub.Layer
@@ -97,7 +96,7 @@ func (g *ingest) readPackets() {
 		if len(g.slab) < receiveMTU {
 			g.slab = make([]byte, slabSize)
 		}
-		if missing := !g.nextNACK.IsZero(); missing || deadline {
+		if missing := !g.nacker.next.IsZero(); missing || deadline {
 			g.setDeadline(missing)
 			deadline = missing
 		}
@@ -111,7 +110,7 @@ func (g *ingest) readPackets() {
 			g.slab = g.slab[n:]
 			g.accept(b, now)
 		}
-		if !g.nextNACK.IsZero() && !now.Before(g.nextNACK) {
+		if !g.nacker.next.IsZero() && !now.Before(g.nacker.next) {
 			g.sendNACKs(now)
 		}
 	}
@@ -127,8 +126,8 @@ func (g *ingest) setDeadline(missing bool) {
 	at := time.Time{}
 	if missing {
 		at = time.Now().Add(repairPoll)
-		if g.nextNACK.Before(at) {
-			at = g.nextNACK
+		if g.nacker.next.Before(at) {
+			at = g.nacker.next
 		}
 	}
 	if err := g.track.SetReadDeadline(at); err != nil {
@@ -189,9 +188,6 @@ func (g *ingest) observe(seq uint64, payload int, now time.Time) {
 	if outage {
 		g.tellLost()
 		g.requestKeyframe()
-	}
-	if g.nextNACK.IsZero() && len(g.nacker.missing) > 0 {
-		g.nextNACK = now.Add(nackTolerance)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 type nacker struct {
 	highest uint64 // highest sequence number so far, 0 before the first
 	missing []missing
+	next    time.Time     // when to call due; zero: nothing is missing
 	rtt     time.Duration // 0 while unknown
 	lost    uint64        // given up
 }
@@ -49,11 +50,16 @@ func (n *nacker) receive(seq uint64, now time.Time) (repaired, outage bool) {
 	if gap+uint64(len(n.missing)) > nackMissing {
 		n.lost += gap + uint64(len(n.missing))
 		n.missing = n.missing[:0]
+		n.next = time.Time{}
 		n.highest = seq
 		return false, true
 	}
 	for s := n.highest + 1; s < seq; s++ {
 		n.missing = append(n.missing, missing{seq: s, since: now})
+	}
+	// A fresh loss does not wait until older ones are asked for again.
+	if at := now.Add(nackTolerance); gap > 0 && (n.next.IsZero() || at.Before(n.next)) {
+		n.next = at
 	}
 	n.highest = seq
 	return false, false
@@ -89,9 +95,9 @@ func (n *nacker) measured(rtt time.Duration) {
 	n.rtt += (rtt - n.rtt) / 8
 }
 
-// due appends to seqs what is to be asked for now, and returns when to call
-// again; the zero time means when something is lost.
-func (n *nacker) due(now time.Time, seqs []uint64) (out []uint64, next time.Time) {
+// due appends to seqs what is to be asked for now, and sets next.
+func (n *nacker) due(now time.Time, seqs []uint64) []uint64 {
+	var next time.Time
 	kept := n.missing[:0]
 	for _, m := range n.missing {
 		at := n.dueAt(m)
@@ -109,8 +115,8 @@ func (n *nacker) due(now time.Time, seqs []uint64) (out []uint64, next time.Time
 		}
 		kept = append(kept, m)
 	}
-	n.missing = kept
-	return seqs, next
+	n.missing, n.next = kept, next
+	return seqs
 }
 
 func (n *nacker) dueAt(m missing) time.Time {

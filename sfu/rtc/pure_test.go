@@ -144,32 +144,50 @@ func TestNackerTiming(t *testing.T) {
 	now := time.Unix(1000, 0)
 	n.receive(100, now)
 	n.receive(103, now)
-	seqs, next := n.due(now, nil)
-	require.Empty(t, seqs, "it may be reordering")
-	require.Equal(t, now.Add(nackTolerance), next)
+	require.Equal(t, now.Add(nackTolerance), n.next)
+	require.Empty(t, n.due(now, nil), "it may be reordering")
+	require.Equal(t, now.Add(nackTolerance), n.next)
 
 	repaired, _ := n.receive(101, now.Add(time.Millisecond))
 	require.False(t, repaired, "it was reordering")
 
-	asked := next
-	seqs, next = n.due(asked, nil)
-	require.Equal(t, []uint64{102}, seqs)
-	seqs, _ = n.due(next.Add(-time.Millisecond), nil)
-	require.Empty(t, seqs, "the answer may be on its way")
-	seqs, _ = n.due(next, nil)
-	require.Equal(t, []uint64{102}, seqs)
+	asked := n.next
+	require.Equal(t, []uint64{102}, n.due(asked, nil))
+	require.Empty(t, n.due(n.next.Add(-time.Millisecond), nil), "the answer may be on its way")
+	require.Equal(t, []uint64{102}, n.due(n.next, nil))
 
-	repaired, _ = n.receive(102, next.Add(time.Millisecond))
+	repaired, _ = n.receive(102, n.next.Add(time.Millisecond))
 	require.True(t, repaired)
-	seqs, next = n.due(next.Add(time.Second), nil)
-	require.Empty(t, seqs)
-	require.True(t, next.IsZero())
+	require.Empty(t, n.due(n.next.Add(time.Second), nil))
+	require.True(t, n.next.IsZero())
 	require.Zero(t, n.rtt, "an answer to a second question tells no round trip")
 
 	n.receive(105, asked)
-	_, _ = n.due(asked.Add(nackTolerance), nil)
+	n.due(asked.Add(nackTolerance), nil)
 	n.receive(104, asked.Add(nackTolerance+30*time.Millisecond))
 	require.Equal(t, 30*time.Millisecond, n.rtt)
+}
+
+// A loss is asked for within a round trip, however long ago older ones were
+// (R5).
+func TestNackerFreshLoss(t *testing.T) {
+	var n nacker
+	now := time.Unix(1000, 0)
+	n.receive(100, now)
+	n.receive(102, now)
+	for range 3 { // each answer is waited for longer than the one before
+		now = n.next
+		require.Equal(t, []uint64{101}, n.due(now, nil))
+	}
+	require.Greater(t, n.next.Sub(now), 100*time.Millisecond)
+	n.receive(104, now)
+	require.Equal(t, now.Add(nackTolerance), n.next)
+	require.Equal(t, []uint64{103}, n.due(n.next, nil))
+	require.Greater(t, n.next.Sub(now), 50*time.Millisecond)
+
+	_, outage := n.receive(2000, now)
+	require.True(t, outage)
+	require.True(t, n.next.IsZero(), "nothing is left to ask for")
 }
 
 func TestNackerGivesUp(t *testing.T) {
@@ -178,14 +196,11 @@ func TestNackerGivesUp(t *testing.T) {
 	n.receive(1<<16, now)
 	n.receive(1<<16+2, now)
 	asked := 0
-	for next := now; ; {
-		var seqs []uint64
-		if seqs, next = n.due(next, nil); next.IsZero() {
-			break
-		}
-		asked += len(seqs)
-		require.Less(t, next.Sub(now), 3*time.Second)
+	for !n.next.IsZero() {
+		asked += len(n.due(n.next, nil))
+		require.Less(t, n.next.Sub(now), 3*time.Second)
 	}
+	require.Positive(t, asked)
 	require.LessOrEqual(t, asked, nackTries)
 	require.Equal(t, uint64(1), n.lost)
 
@@ -214,14 +229,13 @@ func TestNackerProperty(t *testing.T) {
 			}
 			n.receive(s, now)
 			have[s] = true
-			seqs, next := n.due(now, nil)
-			for _, s := range seqs {
+			for _, s := range n.due(now, nil) {
 				require.False(t, have[s])
 				tries[s]++
 				require.LessOrEqual(t, tries[s], nackTries)
 			}
 			require.LessOrEqual(t, len(n.missing), nackMissing)
-			require.Equal(t, len(n.missing) == 0, next.IsZero())
+			require.Equal(t, len(n.missing) == 0, n.next.IsZero())
 			require.True(t, slices.IsSortedFunc(n.missing, func(a, b missing) int { return int(a.seq) - int(b.seq) }))
 		}
 	})

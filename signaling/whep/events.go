@@ -163,12 +163,15 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	kicked, detach := s.Peer.attach(es)
-	defer detach()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // proxies must pass events on at once
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil // it does not take the stream from its reader
+	}
+	kicked, detach := s.Peer.attach(es)
+	defer detach()
 
 	f := &feed{wants: map[string]bool{}, videoIndex: s.Peer.videoIndex}
 	for _, n := range es.names {

@@ -81,6 +81,9 @@ func TestEvents(t *testing.T) { // E58, E61, E62, E66, E67
 	require.Equal(t, http.StatusOK, l.resp.StatusCode)
 	require.Equal(t, "text/event-stream", l.resp.Header.Get("Content-Type"))
 	require.Equal(t, "no-store", l.resp.Header.Get("Cache-Control"))
+	head := g.do(http.MethodHead, path, "") // answers at once, and the reader keeps its stream
+	require.Equal(t, http.StatusOK, head.StatusCode)
+	require.Equal(t, "text/event-stream", head.Header.Get("Content-Type"))
 	require.Equal(t, `viewercount {"viewercount":1}`, l.next(), "no initial inactive")
 	g.stream.set(snapshot(media.Live, 1, 1, "q"))
 	require.Equal(t, `active {"state":"live"}`, l.next())
