@@ -64,7 +64,11 @@ func NewHandler(dist fs.FS) (http.Handler, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w (%s is missing)", ErrNotBuilt, name)
 		}
-		mux.Handle(route, readOnly(f.page(name)))
+		page := readOnly(f.page(name))
+		mux.Handle(route, page)
+		if strings.HasSuffix(route, "/{stream}") {
+			mux.Handle(route+"/{$}", page) // as people copy addresses
+		}
 	}
 	for name, f := range files {
 		if path.Ext(name) != ".html" {

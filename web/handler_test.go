@@ -66,6 +66,7 @@ func TestPages(t *testing.T) {
 		{"/", "<p>dashboard", "frame-ancestors 'none'"},
 		{"/broadcast/demo", "<p>broadcast", "frame-ancestors 'none'"},
 		{"/watch/demo?token=x", "<p>watch", "frame-ancestors 'none'"},
+		{"/watch/demo/", "<p>watch", "frame-ancestors 'none'"},
 		{"/embed/demo", "<p>embed", "frame-ancestors *"},
 	} {
 		r := get(t, h, c.target)

@@ -4,7 +4,7 @@ import { css } from "lit";
 export const styles = css`
   :host {
     --accent: var(--freshet-accent, #38c6b4);
-    --live: var(--freshet-live, #e5484d);
+    --live: var(--freshet-live, #d13438);
     position: relative;
     display: block;
     aspect-ratio: 16 / 9;
