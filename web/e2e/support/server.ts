@@ -1,31 +1,43 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server as TcpServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const binary = fileURLToPath(new URL("../../../bin/freshet", import.meta.url));
 
-/** A port of which neither it nor the next one was in use a moment ago. */
+/** A port that was free a moment ago, for TCP and UDP, and the next one for TCP. */
 async function freePort(): Promise<number> {
-  const listen = (port: number) =>
-    new Promise<{ port: number; close(): Promise<unknown> } | undefined>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(undefined));
-      server.listen(port, "127.0.0.1", () => {
-        const address = server.address();
-        const bound = typeof address === "object" && address ? address.port : 0;
-        resolve({ port: bound, close: () => once(server.close(), "close") });
-      });
-    });
+  const tcp = (port: number) => held(createServer(), (s) => s.listen(port, "127.0.0.1"));
+  const udp = (port: number) => held(createSocket("udp4"), (s) => s.bind(port, "127.0.0.1"));
   for (;;) {
-    const first = await listen(0);
-    if (!first) continue;
-    const next = first.port < 65535 ? await listen(first.port + 1) : undefined;
-    await first.close();
-    await next?.close();
-    if (next) return first.port;
+    const first = await tcp(0);
+    const port = first?.port ?? 65535;
+    const rest = port < 65535 ? [await tcp(port + 1), await udp(port)] : [undefined];
+    await Promise.all([first, ...rest].map((h) => h?.close()));
+    if (rest.every((h) => h)) return port;
   }
+}
+
+/** Holds a port until close; undefined when it is taken. */
+function held<S extends TcpServer | Socket>(
+  socket: S,
+  bind: (socket: S) => void,
+): Promise<{ port: number; close(): Promise<unknown> } | undefined> {
+  return new Promise((resolve) => {
+    socket.once("error", () => resolve(undefined));
+    socket.once("listening", () => {
+      const address = socket.address();
+      const port = typeof address === "object" && address ? address.port : 0;
+      const close = () => {
+        socket.close();
+        return once(socket, "close");
+      };
+      resolve({ port, close });
+    });
+    bind(socket);
+  });
 }
 
 /** The server under test, as its own process on its own ports. */
