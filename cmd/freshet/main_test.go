@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/freshet-live/freshet/internal/config"
 	"github.com/freshet-live/freshet/signaling/auth"
 )
 
@@ -305,6 +306,21 @@ func TestReloadTakesNewKeys(t *testing.T) {
 	r.stderr.find(t, "settings reloaded")
 	status, _ = get(t, r.base+"/api/v1/streams", admin(other))
 	require.Equal(t, http.StatusOK, status)
+}
+
+func TestManualNamesEverySetting(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/config.md")
+	require.NoError(t, err)
+	for _, key := range config.Keys(defaultSettings()) {
+		require.Contains(t, string(manual), "`"+key+"`", "docs/config.md")
+	}
+	var help bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"serve", "--help"}, &streams{stdout: &help, stderr: &help}))
+	flags := regexp.MustCompile("(?m)^\\| `([a-z.-]+)` \\| ✔").FindAllStringSubmatch(string(manual), -1)
+	require.NotEmpty(t, flags)
+	for _, flag := range flags {
+		require.Contains(t, help.String(), "--"+flag[1], "docs/config.md says that it is a flag")
+	}
 }
 
 func TestVersion(t *testing.T) {
