@@ -11,7 +11,9 @@ export async function makeClip(path: string, seconds: number): Promise<void> {
     [
       ..."-v error -y -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440 -t".split(" "),
       String(seconds),
-      ..."-c:v libx264 -profile:v baseline -preset veryfast -tune zerolatency -bf 0 -g 30 -b:v 2500k -pix_fmt yuv420p".split(" "),
+      ..."-c:v libx264 -profile:v baseline -preset veryfast -tune zerolatency -bf 0 -g 30 -b:v 2500k -pix_fmt yuv420p".split(
+        " ",
+      ),
       ..."-c:a libopus -ar 48000 -ac 2 -b:a 96k".split(" "),
       path,
     ],

@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
-import { openChromium, type Picture, samplePicture } from "./browser.ts";
+import { type openChromium, type Picture, samplePicture } from "./browser.ts";
 import type { Server } from "./server.ts";
 
 type Browser = Awaited<ReturnType<typeof openChromium>>;
@@ -42,39 +42,36 @@ export function expectPicture(p: Picture, height: number): void {
 
 /** Waits until the picture has a height. */
 export async function pictureHeight(page: Page, height: number): Promise<void> {
-  await page
-    .getByTestId("video")
-    .evaluate(
-      (video: HTMLVideoElement, wanted) =>
-        new Promise<void>((resolve, reject) => {
-          const timer = setTimeout(() => reject(new Error(`still ${video.videoHeight} lines`)), 15_000);
-          const look = () => {
-            if (video.videoHeight !== wanted) return;
-            clearTimeout(timer);
-            video.removeEventListener("resize", look);
-            resolve();
-          };
-          video.addEventListener("resize", look);
-          look();
-        }),
-      height,
-    );
+  await page.getByTestId("video").evaluate(
+    (video: HTMLVideoElement, wanted) =>
+      new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error(`still ${video.videoHeight} lines`)), 15_000);
+        const look = () => {
+          if (video.videoHeight !== wanted) return;
+          clearTimeout(timer);
+          video.removeEventListener("resize", look);
+          resolve();
+        };
+        video.addEventListener("resize", look);
+        look();
+      }),
+    height,
+  );
 }
 
 /** The player's own figures. */
 export async function figures(page: Page) {
-  return await page.locator("freshet-player").evaluate(
-    (player) =>
-      (
-        player as unknown as {
-          stats(): Promise<{
-            firstFrame?: number;
-            framesDecoded: number;
-            freezes: number;
-            packetsLost: number;
-            videoCodec: string;
-          }>;
-        }
-      ).stats(),
+  return await page.locator("freshet-player").evaluate((player) =>
+    (
+      player as unknown as {
+        stats(): Promise<{
+          firstFrame?: number;
+          framesDecoded: number;
+          freezes: number;
+          packetsLost: number;
+          videoCodec: string;
+        }>;
+      }
+    ).stats(),
   );
 }
