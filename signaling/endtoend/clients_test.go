@@ -42,7 +42,7 @@ func (s *server) publish(stream, identity string, rids ...string) *publisher {
 func (s *server) newPublisher(stream, identity string, rids ...string) *publisher {
 	s.t.Helper()
 	p := &publisher{client: &client{
-		server: s, kind: "whip", pc: newConnection(s.t, s.network), token: s.token(stream, identity, true), stopped: make(chan struct{}),
+		server: s, kind: "whip", pc: s.newConnection(), token: s.token(stream, identity, true), stopped: make(chan struct{}),
 	}}
 	s.t.Cleanup(p.stop)
 	if len(rids) == 0 {
@@ -58,15 +58,20 @@ func (s *server) newPublisher(stream, identity string, rids ...string) *publishe
 		p.video = append(p.video, track)
 	}
 	sendonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
-	tr, err := p.pc.AddTransceiverFromTrack(p.video[0], sendonly)
-	require.NoError(s.t, err)
-	for _, track := range p.video[1:] {
-		require.NoError(s.t, tr.Sender().AddEncoding(track))
+	if s.bend.without != webrtc.RTPCodecTypeVideo {
+		tr, err := p.pc.AddTransceiverFromTrack(p.video[0], sendonly)
+		require.NoError(s.t, err)
+		for _, track := range p.video[1:] {
+			require.NoError(s.t, tr.Sender().AddEncoding(track))
+		}
 	}
+	var err error
 	p.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "audio", "s")
 	require.NoError(s.t, err)
-	_, err = p.pc.AddTransceiverFromTrack(p.audio, sendonly)
-	require.NoError(s.t, err)
+	if s.bend.without != webrtc.RTPCodecTypeAudio {
+		_, err = p.pc.AddTransceiverFromTrack(p.audio, sendonly)
+		require.NoError(s.t, err)
+	}
 	return p
 }
 
@@ -154,7 +159,7 @@ func (s *server) newViewer(stream string) *viewer {
 	s.t.Helper()
 	v := &viewer{
 		client: &client{
-			server: s, kind: "whep", pc: newConnection(s.t, s.network), token: s.token(stream, "viewer", false), stopped: make(chan struct{}),
+			server: s, kind: "whep", pc: s.newConnection(), token: s.token(stream, "viewer", false), stopped: make(chan struct{}),
 		},
 		video: make(chan *rtp.Packet, 1<<14), audio: make(chan *rtp.Packet, 1<<14),
 	}
@@ -177,6 +182,9 @@ func (s *server) newViewer(stream string) *viewer {
 		}
 	})
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		if kind == s.bend.without {
+			continue
+		}
 		_, err := v.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
 		require.NoError(s.t, err)
 	}

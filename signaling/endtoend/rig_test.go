@@ -44,8 +44,9 @@ type server struct {
 	keys auth.Keys
 	http *http.Client
 	hub  *hub.Hub
-	// network is how the clients connect.
+	// network is how the clients connect, and bend changes new ones.
 	network webrtc.NetworkType
+	bend    kind
 	// stop ends the server and waits for all of it.
 	stop func()
 }
@@ -171,12 +172,25 @@ func (s *server) do(method, path, token, contentType, body string, headers ...st
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }
 
+// kind makes clients different from pion as it comes; zero changes nothing.
+type kind struct {
+	codecs   func(*webrtc.MediaEngine) error
+	settings func(*webrtc.SettingEngine)
+	offer    func(sdp string) string
+	without  webrtc.RTPCodecType
+}
+
 // newConnection returns a pion PeerConnection on loopback, by UDP or by TCP.
-func newConnection(t testing.TB, network webrtc.NetworkType) *webrtc.PeerConnection {
+func (s *server) newConnection() *webrtc.PeerConnection {
+	t, network := s.t, s.network
 	t.Helper()
 	engine := &webrtc.MediaEngine{}
-	require.NoError(t, engine.RegisterDefaultCodecs())
-	require.NoError(t, webrtc.ConfigureSimulcastExtensionHeaders(engine))
+	if s.bend.codecs != nil {
+		require.NoError(t, s.bend.codecs(engine))
+	} else {
+		require.NoError(t, engine.RegisterDefaultCodecs())
+		require.NoError(t, webrtc.ConfigureSimulcastExtensionHeaders(engine))
+	}
 	settings := webrtc.SettingEngine{LoggerFactory: &logging.DefaultLoggerFactory{
 		Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled,
 	}}
@@ -184,6 +198,9 @@ func newConnection(t testing.TB, network webrtc.NetworkType) *webrtc.PeerConnect
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	settings.SetNetworkTypes([]webrtc.NetworkType{network})
 	settings.SetIPFilter(net.IP.IsLoopback)
+	if s.bend.settings != nil {
+		s.bend.settings(&settings)
+	}
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings)).
 		NewPeerConnection(webrtc.Configuration{})
 	require.NoError(t, err)
@@ -220,7 +237,11 @@ func (c *client) post(stream string) answer {
 	offer, err := c.pc.CreateOffer(nil)
 	require.NoError(c.t, err)
 	require.NoError(c.t, c.pc.SetLocalDescription(offer))
-	return c.do(http.MethodPost, "/"+c.kind+"/"+stream, c.token, "application/sdp", offer.SDP)
+	body := offer.SDP
+	if c.bend.offer != nil {
+		body = c.bend.offer(body)
+	}
+	return c.do(http.MethodPost, "/"+c.kind+"/"+stream, c.token, "application/sdp", body)
 }
 
 // open makes a session of it.

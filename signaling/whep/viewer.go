@@ -82,27 +82,24 @@ func trackParams(t *sdp.PlayTrack) *fanout.TrackParams {
 
 // checkDecodable refuses a viewer that could play nothing of what is live,
 // with a 422: WHEP keeps the 406 for counter-offers (E55). One that can play
-// the sound alone is let in, and so is everybody while nothing is live.
+// the sound alone is let in, and so is everybody while nothing is live. A Track
+// that is not there may come yet, as video does only with its first keyframe:
+// whoever waits for it is let in too.
 func checkDecodable(o *sdp.Offer, live *media.Snapshot) error {
-	if live == nil || live.State != media.Live || live.Audio == nil && len(live.Video) == 0 {
+	codec := videoCodec(live)
+	if codec.IsZero() || live.State != media.Live {
 		return nil
 	}
 	audio, video := o.PlayTracks()
-	if live.Audio != nil && decodes(audio, live.Audio.Codec) {
+	if video == nil || decodes(video, codec) || live.Audio != nil && decodes(audio, live.Audio.Codec) {
 		return nil
 	}
-	if codec := videoCodec(live); !codec.IsZero() && decodes(video, codec) {
-		return nil
-	}
-	have := ""
+	have := codec.Name
 	if live.Audio != nil {
-		have = " " + live.Audio.Codec.Name
-	}
-	if codec := videoCodec(live); !codec.IsZero() {
-		have += " " + codec.Name
+		have = live.Audio.Codec.Name + " " + have
 	}
 	return httpx.Fail(http.StatusUnprocessableEntity,
-		"the offer has no codec of what this stream sends at present:%s", have)
+		"the offer has no codec of what this stream sends at present: %s", have)
 }
 
 func decodes(t *sdp.PlayTrack, codec media.Codec) bool {

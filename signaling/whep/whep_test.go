@@ -257,17 +257,24 @@ func TestUndecodableStream(t *testing.T) { // E65
 		}
 		return s
 	}
+	soundOnly := live("", media.Opus)
+	soundOnly.Video, soundOnly.Active = nil, nil
 	for name, tc := range map[string]struct {
 		snap   *media.Snapshot
+		offer  string
 		status int
 	}{
-		"video":               {live(media.VP8, ""), 201},
-		"sound alone will do": {live(media.H265, media.Opus), 201},
-		"nothing at all":      {live(media.H265, ""), 422},
-		"not live any more":   {&media.Snapshot{State: media.Ended}, 201},
+		"video":                    {live(media.VP8, ""), "draft-whep-offer", 201},
+		"sound alone will do":      {live(media.H265, media.Opus), "draft-whep-offer", 201},
+		"nothing at all":           {live(media.H265, ""), "draft-whep-offer", 422},
+		"not live any more":        {&media.Snapshot{State: media.Ended}, "draft-whep-offer", 201},
+		"not what is there":        {live(media.H265, media.Opus), "firefox-84-video", 422},
+		"video may come yet":       {soundOnly, "firefox-84-video", 201},
+		"so may sound":             {live(media.VP8, ""), "libdatachannel-whep-recvonly-audio-bAS", 201},
+		"sound beside other video": {live(media.H265, media.Opus), "libdatachannel-whep-recvonly-audio-bAS", 201},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp := newRig(tc.snap).do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer"))
+			resp := newRig(tc.snap).do(http.MethodPost, "/whep/demo", offer(t, tc.offer))
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			require.Equal(t, tc.status, resp.StatusCode)
