@@ -205,9 +205,9 @@ func (s *server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.whip.Run(ctx) })
 	g.Go(func() error { return s.whep.Run(ctx) })
 	g.Go(func() error { return s.reloadOnHangup(ctx) })
-	g.Go(func() error { return serveHTTP(ctx, s.public, s.handler, s.log) })
+	g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.public, s.handler, s.log) })
 	if s.admin != nil {
-		g.Go(func() error { return serveHTTP(ctx, s.admin, s.ops, s.log) })
+		g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.admin, s.ops, s.log) })
 	}
 	return g.Wait()
 }
@@ -232,9 +232,15 @@ func (s *server) reloadOnHangup(ctx context.Context) error {
 	}
 }
 
-// serveHTTP serves one listener until ctx ends. Requests end with ctx, event
-// streams at once.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+// serveHTTP serves one listener from ready until ctx ends. Clients that come
+// earlier wait: the banner is out, and nobody shall get a 503 for being quick.
+// Requests end with ctx, event streams at once.
+func serveHTTP(ctx context.Context, ready <-chan struct{}, l net.Listener, h http.Handler, log *slog.Logger) error {
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return l.Close()
+	}
 	srv := httpx.NewServer(ctx, h, log)
 	var g errgroup.Group
 	g.Go(func() error {

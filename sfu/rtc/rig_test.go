@@ -52,6 +52,11 @@ func newRigOn(t *testing.T, cfg Config, udp net.PacketConn, tcp net.Listener) *r
 	h := hub.New(hub.Config{KeyframeInterval: time.Millisecond}, log)
 	s, err := NewServer(cfg, udp, tcp, h, log, prometheus.NewRegistry())
 	require.NoError(t, err)
+	select {
+	case <-s.Ready():
+		require.FailNow(t, "ready before it runs")
+	default:
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -61,11 +66,7 @@ func newRigOn(t *testing.T, cfg Config, udp net.PacketConn, tcp net.Listener) *r
 		cancel()
 		running.Wait()
 	})
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.stop != nil
-	}, patience, time.Millisecond)
+	<-s.Ready()
 	return &rig{Server: s, hub: h, cancel: cancel}
 }
 

@@ -67,6 +67,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	network network
+	ready   chan struct{}
 
 	mu       sync.Mutex
 	stop     <-chan struct{} // closed when Run is to end, nil unless it runs
@@ -98,12 +99,12 @@ func NewServer(
 		return nil, err
 	}
 	return &Server{
-		cfg: cfg, udp: udp, tcp: tcp, hub: h, log: log, metrics: m,
+		cfg: cfg, udp: udp, tcp: tcp, hub: h, log: log, metrics: m, ready: make(chan struct{}),
 		network: network{certificate: cert, fingerprint: fingerprint, consent: cfg.ConsentTimeout},
 	}, nil
 }
 
-// Run serves until ctx ends; it then ends every session and waits for them.
+// Run serves until ctx ends, once; it then ends every session and waits for them.
 func (s *Server) Run(ctx context.Context) error {
 	log := pionLog{s.log}
 	udp := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: s.udp, Logger: log.NewLogger("udp")})
@@ -119,6 +120,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.stop = ctx.Done()
 	s.mu.Unlock()
+	close(s.ready)
 
 	<-ctx.Done()
 	s.mu.Lock()
@@ -131,6 +133,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Ready is closed once Run takes sessions; before, Publish returns ErrBusy.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Publish answers a WHIP offer that signaling has checked and normalised. Owner
 // is the identity behind it, for the hub's take-over rule. It returns

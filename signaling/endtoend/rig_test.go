@@ -111,6 +111,7 @@ func start(t testing.TB, o options) *server {
 	run(publishers.Run)
 	run(in.Run)
 	run(out.Run)
+	<-publishers.Ready()
 	run(func(context.Context) error { return web.Serve(ln) })
 	s := &server{
 		t: t, url: "http://" + ln.Addr().String(), keys: o.keys, hub: h,
