@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"bytes"
+	"embed"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// clips are two seconds of H264 at 30 frames a second each, one GOP without
+// B-frames in one slice per picture, made by an encoder from a test pattern.
+//
+//go:embed assets/*.h264
+var clips embed.FS
+
+const (
+	frameTime  = time.Second / 30
+	frameTicks = 90000 / 30
+	// maxPayload keeps a packet with its header, extensions and tag under
+	// 1200 bytes (R15).
+	maxPayload = 1140
+	// keyframeWeight is a keyframe's size in pictures of average size.
+	keyframeWeight = 5
+)
+
+// The NAL unit types that a clip and its packets are made of (RFC 6184
+// section 5.2).
+const (
+	nalIDR   = 5
+	nalSEI   = 6
+	nalSPS   = 7
+	nalPPS   = 8
+	nalSTAPA = 24
+	nalFUA   = 28
+	nalType  = 0x1f
+)
+
+// picture is one frame as RTP payloads. The first bytes of one of them are a
+// stamp, which is written anew each time.
+type picture struct {
+	payloads [][]byte
+	stamped  int // index of the payload with the stamp
+	at       int // its offset there
+	size     int // bytes of all payloads
+}
+
+// loadClip reads a clip and pads it to a bitrate: a SEI message with user
+// data before each picture carries the stamp and the padding.
+func loadClip(name string, bitrate Bits) ([]picture, error) {
+	raw, err := clips.ReadFile("assets/" + name + ".h264")
+	if err != nil {
+		return nil, fmt.Errorf("clip: %w", err)
+	}
+	var frames [][][]byte
+	var sets [][]byte // parameter sets before a picture
+	total := 0
+	for nal := range bytes.SplitSeq(raw, []byte{0, 0, 1}) {
+		nal = bytes.TrimRight(nal, "\x00") // of a four-byte start code
+		if len(nal) == 0 {
+			continue
+		}
+		total += len(nal)
+		if t := nal[0] & nalType; t == nalSPS || t == nalPPS {
+			sets = append(sets, nal)
+			continue
+		}
+		frames = append(frames, append(sets, nal))
+		sets = nil
+	}
+	budget := int(float64(bitrate) / 8 * (time.Duration(len(frames)) * frameTime).Seconds())
+	share := budget / (len(frames) - 1 + keyframeWeight)
+	out := make([]picture, len(frames))
+	for i, nals := range frames {
+		target := share
+		if i == 0 {
+			target *= keyframeWeight
+		}
+		slice := nals[len(nals)-1]
+		out[i] = packetize(nals[:len(nals)-1], slice, max(0, target-len(slice)))
+	}
+	return out, nil
+}
+
+// packetize makes the payloads of a picture (RFC 6184 section 5): the
+// parameter sets in one STAP-A, a SEI message with the stamp, the slice.
+func packetize(sets [][]byte, slice []byte, padding int) picture {
+	var p picture
+	if len(sets) > 0 {
+		aggregate := []byte{0x60 | nalSTAPA}
+		for _, s := range sets {
+			aggregate = binary.BigEndian.AppendUint16(aggregate, uint16(len(s)))
+			aggregate = append(aggregate, s...)
+		}
+		p.payloads = append(p.payloads, aggregate)
+	}
+	p.stamped = len(p.payloads)
+	p.fragment(stampSEI(padding))
+	p.at = bytes.Index(p.payloads[p.stamped], stampUUID[:]) + len(stampUUID)
+	p.fragment(slice)
+	for _, b := range p.payloads {
+		p.size += len(b)
+	}
+	return p
+}
+
+// fragment adds a NAL unit, in parts of like size where it is too large (FU-A,
+// RFC 6184 section 5.8).
+func (p *picture) fragment(nal []byte) {
+	if len(nal) <= maxPayload {
+		p.payloads = append(p.payloads, nal)
+		return
+	}
+	indicator, kind, rest := nal[0]&^nalType|nalFUA, nal[0]&nalType, nal[1:]
+	const room = maxPayload - 2
+	parts := (len(rest) + room - 1) / room
+	for i := range parts {
+		n := len(rest) / (parts - i)
+		header := kind
+		if i == 0 {
+			header |= 0x80
+		}
+		if i == parts-1 {
+			header |= 0x40
+		}
+		p.payloads = append(p.payloads, append([]byte{indicator, header}, rest[:n]...))
+		rest = rest[n:]
+	}
+}
+
+// stampUUID marks our user data (ITU-T H.264 annex D.1.6).
+var stampUUID = [16]byte{'f', 'r', 'e', 's', 'h', 'e', 't', '-', 'b', 'e', 'n', 'c', 'h', '-', 's', 't'}
+
+// stampSize is that of a stamp: 63 bits in groups of seven, whose bytes have
+// the upper bit set, so that they need no emulation prevention.
+const stampSize = 9
+
+func stampSEI(padding int) []byte {
+	const unregistered = 5
+	size := len(stampUUID) + stampSize + padding
+	out := []byte{nalSEI, unregistered}
+	for n := size; ; n -= 255 {
+		if n < 255 {
+			out = append(out, byte(n))
+			break
+		}
+		out = append(out, 255)
+	}
+	out = append(out, stampUUID[:]...)
+	out = append(out, bytes.Repeat([]byte{0x80}, stampSize)...)
+	out = append(out, bytes.Repeat([]byte{0x55}, padding)...)
+	return append(out, 0x80) // the stop bit
+}
+
+func putStamp(b []byte, at time.Duration) {
+	for i := range stampSize {
+		b[i] = 0x80 | byte(at>>(7*i))
+	}
+}
+
+// inspection is what a light viewer sees in a H264 payload.
+type inspection struct {
+	key     bool // a keyframe begins
+	stamped bool
+	stamp   time.Duration
+}
+
+// inspect reads a payload as packetize makes it, and as others do as far as
+// keyframes go.
+func inspect(payload []byte) (out inspection) {
+	if len(payload) < 3 {
+		return out
+	}
+	switch payload[0] & nalType {
+	case nalSEI:
+		out.stamp, out.stamped = readStamp(payload[1:])
+	case nalSPS, nalIDR:
+		out.key = true
+	case nalSTAPA:
+		t := byte(0)
+		if len(payload) > 3 {
+			t = payload[3] & nalType
+		}
+		out.key = t == nalSPS || t == nalIDR
+	case nalFUA:
+		if payload[1]&0x80 == 0 {
+			return out
+		}
+		switch payload[1] & nalType {
+		case nalSEI:
+			out.stamp, out.stamped = readStamp(payload[2:])
+		case nalIDR:
+			out.key = true
+		}
+	}
+	return out
+}
+
+func readStamp(sei []byte) (time.Duration, bool) {
+	i := 1
+	for i < len(sei) && sei[i] == 255 {
+		i++
+	}
+	i++
+	if len(sei) < i+len(stampUUID)+stampSize || !bytes.Equal(sei[i:i+len(stampUUID)], stampUUID[:]) {
+		return 0, false
+	}
+	var at time.Duration
+	for j, b := range sei[i+len(stampUUID) : i+len(stampUUID)+stampSize] {
+		at |= time.Duration(b&0x7f) << (7 * j)
+	}
+	return at, true
+}
+
+// soundTicks is the length of a sound packet, 20 ms at 48 kHz.
+const soundTicks = 960
+
+// soundPacket is 20 ms of silence, padded to 64 kbit/s (RFC 6716 section
+// 3.2.5: one frame of constant size, with padding).
+func soundPacket() []byte {
+	const padding = 156
+	b := []byte{0xff, 0x41, padding, 0xff, 0xfe}
+	return append(b, make([]byte, padding)...)
+}

@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// ViewerReport is what RunViewers has measured.
+type ViewerReport struct {
+	Viewers int `json:"viewers"`
+	// Failed is how many did not connect, with the most frequent reason.
+	Failed  int    `json:"failed"`
+	Failure string `json:"failure,omitempty"`
+	// JoinTime is from the first POST to the last viewer's connection, in
+	// seconds.
+	JoinTime float64 `json:"join_seconds"`
+	// Seconds is how long was measured; the next three are of that time.
+	Seconds          float64 `json:"seconds"`
+	Packets          uint64  `json:"packets"`
+	PacketsPerSecond float64 `json:"packets_per_second"`
+	BitsPerSecond    float64 `json:"bits_per_second"`
+	// Expected is how many media packets the viewers should have had since
+	// they joined, Lost how many never came, Repaired how many came by RTX.
+	Expected   uint64  `json:"expected"`
+	Lost       uint64  `json:"lost"`
+	Loss       float64 `json:"loss"`
+	Repaired   uint64  `json:"repaired"`
+	Nacked     uint64  `json:"nacked"`
+	Duplicates uint64  `json:"duplicates"`
+	// The next three are the times from POST: to the first packet, to a whole
+	// keyframe, and to the first frame less than 250 ms old.
+	FirstPacket Spread `json:"first_packet"`
+	FirstFrame  Spread `json:"first_keyframe"`
+	Live        Spread `json:"live"`
+	// NoPicture and NeverLive count viewers that never got there.
+	NoPicture int `json:"no_picture"`
+	NeverLive int `json:"never_live"`
+	// Latency is from sending a frame to having it whole, repairs included.
+	Latency Spread `json:"latency"`
+	Frames  int    `json:"frames"`
+	// Freezes are pauses of more than 200 ms, FrozenShare their part of the
+	// time since the first frame, WithFreezes the viewers that had any.
+	Freezes     int     `json:"freezes"`
+	FrozenShare float64 `json:"frozen_share"`
+	WithFreezes int     `json:"with_freezes"`
+	// KeyframeRequests were sent by viewers, KeyframesAsked came to the
+	// publisher.
+	KeyframeRequests uint64 `json:"keyframe_requests"`
+	KeyframesAsked   uint64 `json:"keyframes_asked"`
+	// Server is nil when its process is not known.
+	Server *ServerReport `json:"server,omitempty"`
+}
+
+// ServerReport is what the server has used.
+type ServerReport struct {
+	// CPUPerMillion is CPU-seconds per million packets: delivered to viewers,
+	// sent by publishers.
+	CPUPerMillion float64 `json:"cpu_seconds_per_million"`
+	Cores         float64 `json:"cores"`
+	// Resident is the growth of resident memory per viewer (or publisher) in bytes, ResidentAll
+	// the whole.
+	Resident    int64 `json:"resident_each"`
+	ResidentAll int64 `json:"resident"`
+	// CPUWhileJoining is the CPU time in seconds while the viewers joined, with
+	// what they were sent meanwhile.
+	CPUWhileJoining float64 `json:"cpu_seconds_while_joining"`
+}
+
+func serverReport(cpu time.Duration, packets uint64, seconds float64) *ServerReport {
+	return &ServerReport{
+		CPUPerMillion: cpu.Seconds() / float64(max(packets, 1)) * 1e6, Cores: cpu.Seconds() / seconds,
+	}
+}
+
+func (s *ServerReport) print(line func(string, ...any), who string) {
+	if s == nil {
+		return
+	}
+	line("server\t%.2f CPU-s per million packets, %.2f cores", s.CPUPerMillion, s.Cores)
+	line("\t%.0f KiB per %s, %.1f MiB in all, %.2f CPU-s while they joined",
+		float64(s.Resident)/1024, who, float64(s.ResidentAll)/(1<<20), s.CPUWhileJoining)
+}
+
+// perViewer adds what was used from before to after by n viewers or publishers.
+func (s *ServerReport) perViewer(before, joined, after usage, n int) {
+	if s == nil {
+		return
+	}
+	s.Resident = (after.resident - before.resident) / int64(max(n, 1))
+	s.ResidentAll = after.resident
+	s.CPUWhileJoining = (joined.cpu - before.cpu).Seconds()
+}
+
+// finish closes a viewer's books, on its shard's goroutine.
+func (v *viewer) finish(now time.Duration) {
+	if v.player.frames > 0 {
+		v.player.pause(now)
+		v.ended = now
+	}
+}
+
+// summarize adds up the viewers.
+func (r *viewersRun) summarize() {
+	for _, v := range r.present {
+		v.peer.shard.call(func() { v.finish(r.now()) })
+	}
+	var packet, frame, live []time.Duration
+	var watched, frozen time.Duration
+	rep := r.report
+	add := func(v *viewer) {
+		p := &v.player
+		for _, f := range []*flow{&v.video, &v.sound} {
+			rep.Expected += f.expected()
+			rep.Lost += f.absent(r.now())
+			rep.Repaired += f.repaired
+			rep.Duplicates += f.duplicates
+		}
+		rep.Nacked += v.asked
+		rep.KeyframeRequests += v.pictures
+		rep.Frames += p.frames
+		rep.Freezes += p.freezes
+		if p.freezes > 0 {
+			rep.WithFreezes++
+		}
+		if p.firstPacket > 0 {
+			packet = append(packet, p.firstPacket)
+		}
+		if p.frames == 0 {
+			rep.NoPicture++
+			return
+		}
+		frame = append(frame, p.firstFrame)
+		watched += v.ended - p.posted - p.firstFrame
+		frozen += p.frozen
+		if p.live > 0 {
+			live = append(live, p.live)
+		} else {
+			rep.NeverLive++
+		}
+	}
+	for _, v := range append(r.gone, r.present...) {
+		v.peer.shard.call(func() { add(v) })
+	}
+	rep.Loss = float64(rep.Lost) / float64(max(rep.Expected, 1))
+	rep.FrozenShare = frozen.Seconds() / max(watched.Seconds(), 1e-9)
+	rep.FirstPacket, rep.FirstFrame, rep.Live = spreadOf(packet), spreadOf(frame), spreadOf(live)
+	all := newHistogram()
+	r.each(func(t *tally) { all.merge(t.latencies) })
+	rep.Latency = all.spread()
+	rep.Failure = r.mostFrequent()
+	if r.publisher != nil {
+		rep.KeyframesAsked = r.publisher.keyframes.Load()
+	} else {
+		rep.NeverLive = 0
+	}
+}
+
+// Print writes the report as a table.
+func (rep *ViewerReport) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+	line("viewers\t%d connected in %.1f s, %d failed %s", rep.Viewers-rep.Failed, rep.JoinTime, rep.Failed, rep.Failure)
+	line("delivered\t%.0f packets/s, %.1f Mbit/s, for %.1f s", rep.PacketsPerSecond, rep.BitsPerSecond/1e6, rep.Seconds)
+	line("loss after repair\t%.4f %% (%d of %d; %d repaired, %d asked for)", 100*rep.Loss, rep.Lost, rep.Expected, rep.Repaired, rep.Nacked)
+	line("freezes\t%d in %d viewers, %.2f %% of the time; %d never had a picture", rep.Freezes, rep.WithFreezes, 100*rep.FrozenShare, rep.NoPicture)
+	line("keyframe requests\t%d by viewers, %d reached the publisher", rep.KeyframeRequests, rep.KeyframesAsked)
+	rep.Server.print(line, "viewer")
+	line("\nms\tp50\tp95\tp99\tmax\tof")
+	row := func(name string, s Spread) {
+		line("%s\t%.1f\t%.1f\t%.1f\t%.1f\t%d", name, s.P50, s.P95, s.P99, s.Max, s.Count)
+	}
+	row("POST to first packet", rep.FirstPacket)
+	row("POST to first picture", rep.FirstFrame)
+	row("POST to live picture", rep.Live)
+	row("frame latency", rep.Latency)
+	if rep.NeverLive > 0 {
+		line("%d never came within 250 ms of live", rep.NeverLive)
+	}
+	return t.Flush()
+}
