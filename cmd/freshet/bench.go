@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/freshet-live/freshet/internal/bench"
+)
+
+// benchCmd measures a server from outside.
+type benchCmd struct {
+	Viewers    benchViewersCmd    `cmd:"" help:"One publisher, many light viewers."`
+	Publishers benchPublishersCmd `cmd:"" help:"Many publishers, each with a stream of its own."`
+}
+
+// benchMedia is what both have in common.
+type benchMedia struct {
+	N         int           `name:"n" short:"n" default:"${default_n}" help:"How many."`
+	Duration  time.Duration `name:"duration" default:"30s" help:"How long to measure once all have joined."`
+	Ramp      bench.Rate    `name:"ramp" placeholder:"COUNT/TIME" help:"How many join in which time, such as 500/5s."`
+	Token     string        `name:"token" env:"FRESHET_BENCH_TOKEN" placeholder:"JWT" help:"Bearer token."`
+	Bitrate   bench.Bits    `name:"bitrate" default:"2.5M" help:"Bitrate of the video, of its top layer with simulcast."`
+	Simulcast bool          `name:"simulcast" help:"Publish three layers."`
+	Keyframes bool          `name:"keyframes" help:"Answer keyframe requests; otherwise there is one every two seconds, as from OBS."`
+	PID       int           `name:"pid" placeholder:"PID" help:"The server's process, to read its CPU time and memory."`
+	JSON      string        `name:"json" placeholder:"FILE" help:"Write the figures as JSON too (-: to the standard output, instead of the table)."`
+}
+
+func (c *benchMedia) media() bench.MediaOptions {
+	return bench.MediaOptions{Bitrate: c.Bitrate, Simulcast: c.Simulcast, Keyframes: c.Keyframes}
+}
+
+type benchViewersCmd struct {
+	benchMedia   `set:"default_n=100"`
+	URL          string        `name:"url" required:"" placeholder:"WHEP-URL" help:"Where the viewers play."`
+	Publish      string        `name:"publish" placeholder:"WHIP-URL" help:"Where to publish; without it somebody else has to, and there are no latencies."`
+	PublishToken string        `name:"publish-token" env:"FRESHET_BENCH_PUBLISH_TOKEN" placeholder:"JWT" help:"Bearer token for publishing (default: --token)."`
+	Loss         bench.Percent `name:"loss" placeholder:"PERCENT" help:"Each viewer loses this many packets at random."`
+	Rate         bench.Bits    `name:"rate" placeholder:"BITS" help:"Limit each viewer's downlink, such as 400k."`
+	Churn        bench.Rate    `name:"churn" placeholder:"COUNT/TIME" help:"While it is measured so many viewers leave and others join, such as 5/s."`
+	NoFeedback   bool          `name:"no-feedback" help:"Viewers do not offer transport-wide congestion control."`
+	GRO          bool          `name:"gro" help:"Receive trains of packets in one piece; cheaper, but kinder to the server than browsers are."`
+}
+
+// Run measures and prints.
+func (c *benchViewersCmd) Run(ctx context.Context, s *streams) error {
+	report, err := bench.RunViewers(ctx, bench.ViewerOptions{
+		URL: c.URL, Publish: c.Publish, Token: c.Token, PublishToken: c.PublishToken,
+		Viewers: c.N, Duration: c.Duration, Ramp: c.Ramp, Churn: c.Churn,
+		Loss: float64(c.Loss), Downlink: c.Rate, NoFeedback: c.NoFeedback, GRO: c.GRO, PID: c.PID, Media: c.media(),
+	})
+	if err != nil {
+		return err
+	}
+	return c.write(s, report)
+}
+
+type benchPublishersCmd struct {
+	benchMedia `set:"default_n=20"`
+	URL        string `name:"url" required:"" placeholder:"WHIP-URL" help:"Where to publish; each publisher adds -1, -2 and so on."`
+}
+
+// Run measures and prints.
+func (c *benchPublishersCmd) Run(ctx context.Context, s *streams) error {
+	report, err := bench.RunPublishers(ctx, bench.PublisherOptions{
+		URL: c.URL, Token: c.Token, Publishers: c.N, Duration: c.Duration, Ramp: c.Ramp, PID: c.PID, Media: c.media(),
+	})
+	if err != nil {
+		return err
+	}
+	return c.write(s, report)
+}
+
+// write prints a report and saves it as JSON.
+func (c *benchMedia) write(s *streams, report interface{ Print(io.Writer) error }) error {
+	if c.JSON != "-" {
+		if err := report.Print(s.stdout); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	if c.JSON == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	text = append(text, '\n')
+	if c.JSON == "-" {
+		_, err = s.stdout.Write(text)
+	} else {
+		err = os.WriteFile(c.JSON, text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
