@@ -71,60 +71,74 @@ func loadClip(name string, bitrate Bits) ([]picture, error) {
 	budget := int(float64(bitrate) / 8 * (time.Duration(len(frames)) * frameTime).Seconds())
 	share := budget / (len(frames) - 1 + keyframeWeight)
 	out := make([]picture, len(frames))
+	left := 0 // what rounding has kept back
 	for i, nals := range frames {
-		target := share
+		left += share
 		if i == 0 {
-			target *= keyframeWeight
+			left += share * (keyframeWeight - 1)
 		}
 		slice := nals[len(nals)-1]
-		out[i] = packetize(nals[:len(nals)-1], slice, max(0, target-len(slice)))
+		out[i] = packetize(nals[:len(nals)-1], slice, left-len(slice))
+		left -= out[i].size
 	}
 	return out, nil
 }
 
 // packetize makes the payloads of a picture (RFC 6184 section 5): the
-// parameter sets in one STAP-A, a SEI message with the stamp, the slice.
+// parameter sets in one STAP-A, a SEI message with the stamp and about so many
+// bytes of padding, the slice. The message fills whole packets, so that a
+// picture's packets are as alike as an encoder's that knows no padding.
 func packetize(sets [][]byte, slice []byte, padding int) picture {
 	var p picture
 	if len(sets) > 0 {
-		aggregate := []byte{0x60 | nalSTAPA}
-		for _, s := range sets {
-			aggregate = binary.BigEndian.AppendUint16(aggregate, uint16(len(s)))
-			aggregate = append(aggregate, s...)
-		}
-		p.payloads = append(p.payloads, aggregate)
+		p.payloads = append(p.payloads, aggregate(sets...))
 	}
 	p.stamped = len(p.payloads)
-	p.fragment(stampSEI(padding))
+	sei := stampSEI(0)
+	if packets := (padding + maxPayload/2) / maxPayload; packets > 1 {
+		sei = stampSEISized(1 + packets*fuRoom)
+	}
+	if both := aggregate(sei, slice); len(both) <= maxPayload {
+		p.payloads = append(p.payloads, both)
+	} else {
+		p.fragment(sei)
+		p.fragment(slice)
+	}
 	p.at = bytes.Index(p.payloads[p.stamped], stampUUID[:]) + len(stampUUID)
-	p.fragment(slice)
 	for _, b := range p.payloads {
 		p.size += len(b)
 	}
 	return p
 }
 
-// fragment adds a NAL unit, in parts of like size where it is too large (FU-A,
-// RFC 6184 section 5.8).
+// aggregate makes a STAP-A (RFC 6184 section 5.7.1).
+func aggregate(nals ...[]byte) []byte {
+	out := []byte{0x60 | nalSTAPA}
+	for _, n := range nals {
+		out = binary.BigEndian.AppendUint16(out, uint16(len(n)))
+		out = append(out, n...)
+	}
+	return out
+}
+
+// fuRoom is what a FU-A packet carries of a NAL unit behind its first byte.
+const fuRoom = maxPayload - 2
+
+// fragment adds a NAL unit, in full packets and a rest where it is too large
+// (FU-A, RFC 6184 section 5.8).
 func (p *picture) fragment(nal []byte) {
 	if len(nal) <= maxPayload {
 		p.payloads = append(p.payloads, nal)
 		return
 	}
-	indicator, kind, rest := nal[0]&^nalType|nalFUA, nal[0]&nalType, nal[1:]
-	const room = maxPayload - 2
-	parts := (len(rest) + room - 1) / room
-	for i := range parts {
-		n := len(rest) / (parts - i)
-		header := kind
-		if i == 0 {
-			header |= 0x80
-		}
-		if i == parts-1 {
+	indicator, header, rest := nal[0]&^nalType|nalFUA, nal[0]&nalType|0x80, nal[1:]
+	for len(rest) > 0 {
+		n := min(fuRoom, len(rest))
+		if n == len(rest) {
 			header |= 0x40
 		}
 		p.payloads = append(p.payloads, append([]byte{indicator, header}, rest[:n]...))
-		rest = rest[n:]
+		header, rest = nal[0]&nalType, rest[n:]
 	}
 }
 
@@ -152,6 +166,16 @@ func stampSEI(padding int) []byte {
 	return append(out, 0x80) // the stop bit
 }
 
+// stampSEISized returns a message of so many bytes. Where the length's own
+// size stands in the way it is one byte shorter.
+func stampSEISized(size int) []byte {
+	padding := size - len(stampSEI(0))
+	for len(stampSEI(padding)) > size {
+		padding--
+	}
+	return stampSEI(padding)
+}
+
 func putStamp(b []byte, at time.Duration) {
 	for i := range stampSize {
 		b[i] = 0x80 | byte(at>>(7*i))
@@ -177,11 +201,14 @@ func inspect(payload []byte) (out inspection) {
 	case nalSPS, nalIDR:
 		out.key = true
 	case nalSTAPA:
-		t := byte(0)
-		if len(payload) > 3 {
-			t = payload[3] & nalType
+		if len(payload) < 5 {
+			return out
 		}
+		t := payload[3] & nalType
 		out.key = t == nalSPS || t == nalIDR
+		if t == nalSEI {
+			out.stamp, out.stamped = readStamp(payload[4:])
+		}
 	case nalFUA:
 		if payload[1]&0x80 == 0 {
 			return out

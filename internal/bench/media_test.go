@@ -15,14 +15,20 @@ func TestClipsHaveTheirBitrate(t *testing.T) {
 		clip, err := loadClip(name, bitrate)
 		require.NoError(t, err)
 		require.Len(t, clip, 60)
-		total := 0
+		total, alike := 0, 0
 		for _, p := range clip {
 			total += p.size
 			for _, b := range p.payloads {
 				require.LessOrEqual(t, len(b), maxPayload)
+				if len(b) >= maxPayload-1 {
+					alike++
+				}
 			}
 		}
 		require.InEpsilon(t, int(bitrate)/8*2, total, .05, name)
+		if name == "high" {
+			require.Greater(t, alike, total/maxPayload*4/5, "most packets are full")
+		}
 	}
 }
 
@@ -56,7 +62,7 @@ func TestPicturesComeApartAgain(t *testing.T) {
 }
 
 func TestStampsComeBack(t *testing.T) {
-	for _, padding := range []int{0, 200, 255, 5000} {
+	for _, padding := range []int{-100, 0, 200, 255, 2000, 5000} {
 		p := packetize(nil, []byte{0x61, 1, 2, 3}, padding)
 		for _, at := range []time.Duration{0, 1, time.Hour, 1<<63 - 1} {
 			putStamp(p.payloads[p.stamped][p.at:], at)
