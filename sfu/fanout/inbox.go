@@ -13,6 +13,9 @@ const (
 	// maxQueued bounds the packets that wait for a worker: about a second of
 	// thirty busy Streams.
 	maxQueued = 16384
+	// maxWaiting bounds how long they wait. A worker that is that late has more
+	// viewers than processor, and a longer queue would only make it later.
+	maxWaiting = 500 * time.Millisecond
 	// maxFeedback bounds the RTCP datagrams that wait, in all and per viewer.
 	maxFeedback          = 4096
 	maxFeedbackPerViewer = 16
@@ -72,7 +75,7 @@ func (in *inbox) hurryLocked() {
 func (in *inbox) write(q queued) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.closed || q.group.dropLocked(q.layer, q.packet, len(in.work.packets) >= maxQueued) {
+	if in.closed || q.group.dropLocked(q.layer, q.packet, in.fullLocked(q.packet)) {
 		return
 	}
 	in.work.packets = append(in.work.packets, q)
@@ -81,6 +84,13 @@ func (in *inbox) write(q queued) {
 	} else if len(in.work.packets) == 1 {
 		in.signal()
 	}
+}
+
+// fullLocked reports whether there is no room for a Packet: too many wait, or
+// the first of them for too long.
+func (in *inbox) fullLocked(p *media.Packet) bool {
+	waiting := in.work.packets
+	return len(waiting) >= maxQueued || len(waiting) > 0 && p.Arrival.Sub(waiting[0].packet.Arrival) > maxWaiting
 }
 
 // post queues an event. Events are few and never dropped; after the worker has

@@ -33,6 +33,30 @@ func TestFullInboxDropsWholeFrames(t *testing.T) {
 	require.EqualValues(t, 2, b.worker.inbox.dropped.Load())
 }
 
+// What waits for a worker is bounded in time too: a Stream of a few packets
+// would else pile up for most of a minute.
+func TestLateWorkerDropsWholeFrames(t *testing.T) {
+	b := newBench(t, 1, srtp.ProtectionProfileAeadAes128Gcm)
+	g := b.viewers[0].group
+	l := b.pub.layers[1].Layer.Layer
+	start := time.Now()
+	write := func(after time.Duration, first bool) {
+		g.WritePacket(l, &media.Packet{Arrival: start.Add(after), FrameStart: first, Marker: !first, Payload: []byte{1}})
+	}
+	waiting := func() int { return len(b.worker.inbox.work.packets) }
+	write(0, true)
+	write(maxWaiting, false)
+	require.Equal(t, 2, waiting())
+	write(maxWaiting+1, true)
+	require.Equal(t, 2, waiting())
+	b.worker.inbox.take(work{})
+	write(maxWaiting+2, false) // the rest of a Frame whose start is gone
+	require.Zero(t, waiting())
+	write(maxWaiting+3, true)
+	require.Equal(t, 1, waiting())
+	require.EqualValues(t, 2, b.worker.inbox.dropped.Load())
+}
+
 func TestFeedbackIsBounded(t *testing.T) {
 	b := newBench(t, 1, srtp.ProtectionProfileAeadAes128Gcm)
 	v := b.viewers[0]
