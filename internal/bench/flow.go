@@ -8,9 +8,13 @@ const (
 	flowWindow = 1024
 	// patience is how long a missing packet is waited for.
 	patience = time.Second
-	// Repairs are asked for after reorderTime, and again after nackInterval.
+	// Repairs are asked for after reorderTime, and again after nackInterval, at
+	// most maxAsked times.
 	reorderTime  = 5 * time.Millisecond
 	nackInterval = 60 * time.Millisecond
+	maxAsked     = 10
+	// maxJump is how far numbers may jump ahead; beyond, they begin anew.
+	maxJump = 8 * flowWindow
 )
 
 // arrival is what a flow keeps of a packet.
@@ -26,6 +30,7 @@ type arrival struct {
 type absence struct {
 	seq            uint64
 	noticed, asked time.Duration
+	times          int // asked for
 }
 
 // flow puts one RTP stream in order. It is a value without clock or I/O; all
@@ -64,6 +69,12 @@ func (f *flow) put(now time.Duration, seq uint16, a arrival, repair bool) {
 		f.first, f.next = f.highest, f.highest
 	}
 	n := f.extend(seq)
+	if n > f.highest && repair {
+		return // nobody asked for it
+	}
+	if n > f.highest+maxJump {
+		f.restart(now, n)
+	}
 	switch {
 	case n < f.next, n < f.next+flowWindow && f.has(n):
 		f.duplicates++
@@ -141,6 +152,16 @@ func (f *flow) skip(now time.Duration, n uint64) {
 	f.drain(now)
 }
 
+// restart goes on at n, as if what lies between had not been numbered.
+func (f *flow) restart(now time.Duration, n uint64) {
+	f.skip(now, f.highest+1)
+	jump := n - f.next
+	f.next += jump
+	f.first += jump
+	f.highest = n - 1
+	f.gap = true
+}
+
 // tick gives up what has been missing for too long, and returns what to ask
 // for now, appended to ask.
 func (f *flow) tick(now time.Duration, ask []uint16) []uint16 {
@@ -152,8 +173,9 @@ func (f *flow) tick(now time.Duration, ask []uint16) []uint16 {
 	}
 	for i := range f.missing {
 		m := &f.missing[i]
-		if now-m.noticed >= reorderTime && (m.asked == 0 || now-m.asked >= nackInterval) {
+		if now-m.noticed >= reorderTime && m.times < maxAsked && (m.times == 0 || now-m.asked >= nackInterval) {
 			m.asked = now
+			m.times++
 			ask = append(ask, uint16(m.seq))
 		}
 	}

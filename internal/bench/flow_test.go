@@ -66,6 +66,35 @@ func TestFlowGivesUp(t *testing.T) {
 	require.EqualValues(t, 1+2999, f.lost)
 }
 
+func TestFlowBeginsAnewAfterAJump(t *testing.T) {
+	var c collector
+	f := c.flow()
+	put := func(seq uint16, repair bool) { f.put(0, seq, arrival{ts: uint32(seq)}, repair) }
+	put(10, false)
+	put(12, false) // 11 is missing
+	put(20000, true)
+	require.EqualValues(t, 3, f.expected(), "nobody asked for 20000")
+	put(30000, false)
+	put(30001, false)
+	require.Equal(t, []uint32{10, 12, 30000, 30001}, c.ts)
+	require.Equal(t, []uint32{12, 30000}, c.gaps)
+	require.EqualValues(t, 5, f.expected())
+	require.EqualValues(t, 1, f.lost)
+	require.Empty(t, f.tick(time.Hour, nil))
+}
+
+func TestFlowStopsAsking(t *testing.T) {
+	var c collector
+	f := c.flow()
+	f.put(0, 1, arrival{}, false)
+	f.put(0, 3, arrival{}, false)
+	asked := 0
+	for now := time.Duration(0); now < patience; now += time.Millisecond {
+		asked += len(f.tick(now, nil))
+	}
+	require.Equal(t, maxAsked, asked)
+}
+
 func TestFlowReports(t *testing.T) {
 	var c collector
 	f := c.flow()

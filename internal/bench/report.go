@@ -21,7 +21,7 @@ type ViewerReport struct {
 	Packets          uint64  `json:"packets"`
 	PacketsPerSecond float64 `json:"packets_per_second"`
 	BitsPerSecond    float64 `json:"bits_per_second"`
-	// Expected is how many media packets the viewers should have had since
+	// Expected is how many video packets the viewers should have had since
 	// they joined, Lost how many never came, Repaired how many came by RTX.
 	Expected   uint64  `json:"expected"`
 	Lost       uint64  `json:"lost"`
@@ -29,6 +29,8 @@ type ViewerReport struct {
 	Repaired   uint64  `json:"repaired"`
 	Nacked     uint64  `json:"nacked"`
 	Duplicates uint64  `json:"duplicates"`
+	// SoundLoss is the part of the sound, which is not repaired, that was lost.
+	SoundLoss float64 `json:"sound_loss"`
 	// The next three are the times from POST: to the first packet, to a whole
 	// keyframe, and to the first frame less than 250 ms old.
 	FirstPacket Spread `json:"first_packet"`
@@ -49,6 +51,9 @@ type ViewerReport struct {
 	// publisher.
 	KeyframeRequests uint64 `json:"keyframe_requests"`
 	KeyframesAsked   uint64 `json:"keyframes_asked"`
+	// BenchCores is what the viewers and the publisher themselves have used: near
+	// the machine's limit the figures are theirs, not the server's.
+	BenchCores float64 `json:"bench_cores"`
 	// Server is nil when its process is not known.
 	Server *ServerReport `json:"server,omitempty"`
 }
@@ -108,15 +113,16 @@ func (r *viewersRun) summarize() {
 	}
 	var packet, frame, live []time.Duration
 	var watched, frozen time.Duration
+	var sound, silent uint64 // packets of sound, and those lost
 	rep := r.report
 	add := func(v *viewer) {
 		p := &v.player
-		for _, f := range []*flow{&v.video, &v.sound} {
-			rep.Expected += f.expected()
-			rep.Lost += f.absent(r.now())
-			rep.Repaired += f.repaired
-			rep.Duplicates += f.duplicates
-		}
+		rep.Expected += v.video.expected()
+		rep.Lost += v.video.absent(r.now())
+		rep.Repaired += v.video.repaired
+		rep.Duplicates += v.video.duplicates
+		sound += v.sound.expected()
+		silent += v.sound.absent(r.now())
 		rep.Nacked += v.asked
 		rep.KeyframeRequests += v.pictures
 		rep.Frames += p.frames
@@ -144,6 +150,7 @@ func (r *viewersRun) summarize() {
 		v.peer.shard.call(func() { add(v) })
 	}
 	rep.Loss = float64(rep.Lost) / float64(max(rep.Expected, 1))
+	rep.SoundLoss = float64(silent) / float64(max(sound, 1))
 	rep.FrozenShare = frozen.Seconds() / max(watched.Seconds(), 1e-9)
 	rep.FirstPacket, rep.FirstFrame, rep.Live = spreadOf(packet), spreadOf(frame), spreadOf(live)
 	all := newHistogram()
@@ -163,10 +170,12 @@ func (rep *ViewerReport) Print(w io.Writer) error {
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 	line("viewers\t%d connected in %.1f s, %d failed %s", rep.Viewers-rep.Failed, rep.JoinTime, rep.Failed, rep.Failure)
 	line("delivered\t%.0f packets/s, %.1f Mbit/s, for %.1f s", rep.PacketsPerSecond, rep.BitsPerSecond/1e6, rep.Seconds)
-	line("loss after repair\t%.4f %% (%d of %d; %d repaired, %d asked for)", 100*rep.Loss, rep.Lost, rep.Expected, rep.Repaired, rep.Nacked)
+	line("loss after repair\t%.4f %% of the video (%d of %d; %d repaired, %d asked for), %.4f %% of the sound",
+		100*rep.Loss, rep.Lost, rep.Expected, rep.Repaired, rep.Nacked, 100*rep.SoundLoss)
 	line("freezes\t%d in %d viewers, %.2f %% of the time; %d never had a picture", rep.Freezes, rep.WithFreezes, 100*rep.FrozenShare, rep.NoPicture)
 	line("keyframe requests\t%d by viewers, %d reached the publisher", rep.KeyframeRequests, rep.KeyframesAsked)
 	rep.Server.print(line, "viewer")
+	line("bench itself\t%.2f cores", rep.BenchCores)
 	line("\nms\tp50\tp95\tp99\tmax\tof")
 	row := func(name string, s Spread) {
 		line("%s\t%.1f\t%.1f\t%.1f\t%.1f\t%d", name, s.P50, s.P95, s.P99, s.Max, s.Count)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 )
@@ -155,6 +156,7 @@ func (r *viewersRun) join(ctx context.Context) {
 func (r *viewersRun) measure(ctx context.Context) {
 	start, first := r.now(), r.sum(true)
 	cpu, _ := usageOf(r.opts.PID) // it was there a moment ago
+	own, _ := usageOf(os.Getpid())
 	var churn sync.WaitGroup
 	limited, cancel := context.WithTimeout(ctx, r.opts.Duration)
 	defer cancel()
@@ -166,10 +168,12 @@ func (r *viewersRun) measure(ctx context.Context) {
 	<-limited.Done()
 	last := r.sum(false)
 	now, _ := usageOf(r.opts.PID)
+	ownNow, _ := usageOf(os.Getpid())
 	took := r.now() - start
 	churn.Wait()
 	rep := r.report
 	rep.Seconds = took.Seconds()
+	rep.BenchCores = (ownNow.cpu - own.cpu).Seconds() / took.Seconds()
 	rep.Packets = last.packets - first.packets
 	rep.PacketsPerSecond = float64(rep.Packets) / took.Seconds()
 	rep.BitsPerSecond = float64(8*(last.bytes-first.bytes)) / took.Seconds()
