@@ -287,8 +287,7 @@ func (p *peer) drop() {
 	p.closed = true
 	p.sending.Unlock()
 	if !closed {
-		p.shard.remove(p)
-		_ = unix.Close(p.fd)
+		p.shard.remove(p, p.fd)
 	}
 }
 

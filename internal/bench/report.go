@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -98,19 +99,38 @@ func (s *ServerReport) perViewer(before, joined, after usage, n int) {
 	s.CPUWhileJoining = (joined.cpu - before.cpu).Seconds()
 }
 
-// finish closes a viewer's books, on its shard's goroutine.
+// finish closes a viewer's books, on its shard's goroutine. From then on it
+// does nothing.
 func (v *viewer) finish(now time.Duration) {
+	if v.over {
+		return
+	}
+	v.over, v.ended = true, now
 	if v.player.frames > 0 {
 		v.player.pause(now)
-		v.ended = now
+	}
+}
+
+// finish closes everybody's books, by one visit to each shard: a busy shard
+// takes its time to answer.
+func (r *viewersRun) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	all := append(slices.Clone(r.gone), r.present...)
+	for _, s := range r.shards {
+		s.call(func() {
+			for _, v := range all {
+				if v.peer.shard == s {
+					v.finish(r.now())
+				}
+			}
+		})
 	}
 }
 
 // summarize adds up the viewers.
 func (r *viewersRun) summarize() {
-	for _, v := range r.present {
-		v.peer.shard.call(func() { v.finish(r.now()) })
-	}
 	var packet, frame, live []time.Duration
 	var watched, frozen time.Duration
 	var sound, silent uint64 // packets of sound, and those lost
@@ -118,11 +138,11 @@ func (r *viewersRun) summarize() {
 	add := func(v *viewer) {
 		p := &v.player
 		rep.Expected += v.video.expected()
-		rep.Lost += v.video.absent(r.now())
+		rep.Lost += v.video.absent(v.ended)
 		rep.Repaired += v.video.repaired
 		rep.Duplicates += v.video.duplicates
 		sound += v.sound.expected()
-		silent += v.sound.absent(r.now())
+		silent += v.sound.absent(v.ended)
 		rep.Nacked += v.asked
 		rep.KeyframeRequests += v.pictures
 		rep.Frames += p.frames
@@ -146,8 +166,9 @@ func (r *viewersRun) summarize() {
 			rep.NeverLive++
 		}
 	}
+	r.finish() // in an early end of the run there has been nothing to measure
 	for _, v := range append(r.gone, r.present...) {
-		v.peer.shard.call(func() { add(v) })
+		add(v)
 	}
 	rep.Loss = float64(rep.Lost) / float64(max(rep.Expected, 1))
 	rep.SoundLoss = float64(silent) / float64(max(sound, 1))

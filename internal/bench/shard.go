@@ -90,11 +90,13 @@ func (s *shard) add(p *peer) error {
 	return err
 }
 
-// remove stops reading a peer's socket.
-func (s *shard) remove(p *peer) {
-	s.call(func() {
-		_ = unix.EpollCtl(s.fd(), unix.EPOLL_CTL_DEL, p.fd, nil) // it may never have been added
-		delete(s.peers, int32(p.fd))
+// remove closes a peer's socket, when the shard comes to it.
+func (s *shard) remove(p *peer, fd int) {
+	s.post(func() {
+		if s.peers[int32(fd)] == p {
+			delete(s.peers, int32(fd))
+		}
+		_ = unix.Close(fd) // which takes it out of the epoll set
 	})
 }
 
@@ -107,10 +109,12 @@ func (s *shard) fd() (fd int) {
 	return fd
 }
 
-// run reads until ctx ends. What is posted later is never run.
+// run reads until ctx ends, and then does what has been posted. What is posted
+// later is never run.
 func (s *shard) run(ctx context.Context) error {
 	defer close(s.ended)
 	defer s.epoll.Close()
+	defer s.runPosted()
 	raw, err := s.epoll.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)

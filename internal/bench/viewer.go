@@ -38,7 +38,8 @@ type viewer struct {
 
 	video, sound flow
 	player       player
-	ended        time.Duration // when its books were closed
+	over         bool          // its books are closed
+	ended        time.Duration // when that was
 
 	header     rtp.Header
 	recorder   *twcc.Recorder
@@ -101,7 +102,7 @@ func (v *viewer) leave(ctx context.Context) {
 }
 
 func (v *viewer) rtp(now time.Duration, b []byte) {
-	if v.opts.Loss > 0 && rand.Float64() < v.opts.Loss {
+	if v.over || v.opts.Loss > 0 && rand.Float64() < v.opts.Loss {
 		return
 	}
 	if v.opts.Downlink == 0 {
@@ -189,6 +190,9 @@ func (v *viewer) rtcp(now time.Duration, packets []rtcp.Packet) {
 }
 
 func (v *viewer) tick(now time.Duration) {
+	if v.over {
+		return
+	}
 	v.drain(now)
 	if v.ask = v.video.tick(now, v.ask[:0]); len(v.ask) > 0 {
 		v.asked += uint64(len(v.ask))

@@ -32,6 +32,7 @@ type viewersRun struct {
 	present []*viewer // in the order of joining
 	gone    []*viewer
 	errs    map[string]int
+	closed  bool // who joins from now on came too late
 }
 
 // RunViewers publishes, lets the viewers join, measures for the duration and
@@ -140,16 +141,30 @@ func (r *viewersRun) join(ctx context.Context) {
 	defer cancel()
 	err := v.join(joining)
 	r.mu.Lock()
+	late := r.closed
+	if err == nil && !late {
+		r.present = append(r.present, v)
+	}
+	r.mu.Unlock()
+	if err == nil && late {
+		v.leave(joining)
+		return
+	}
+	if err == nil {
+		return
+	}
+	p.close()
+	r.fail(ctx, err)
+}
+
+// fail counts a viewer that did not connect.
+func (r *viewersRun) fail(ctx context.Context, err error) {
+	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
+	if ctx.Err() == nil && !r.closed {
 		r.report.Failed++
 		r.errs[err.Error()]++
 	}
-	if err != nil {
-		p.close()
-		return
-	}
-	r.present = append(r.present, v)
 }
 
 // measure counts what happens within the duration.
@@ -170,6 +185,7 @@ func (r *viewersRun) measure(ctx context.Context) {
 	now, _ := usageOf(r.opts.PID)
 	ownNow, _ := usageOf(os.Getpid())
 	took := r.now() - start
+	r.finish()
 	churn.Wait()
 	rep := r.report
 	rep.Seconds = took.Seconds()
