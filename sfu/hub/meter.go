@@ -68,5 +68,6 @@ func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
 	changed = active != l.active || status.Width != before.Width || status.Height != before.Height ||
 		(status.Bitrate == 0) != (before.Bitrate == 0)
 	l.active = active
+	l.asleep.Store(!active)
 	return changed
 }

@@ -81,6 +81,14 @@ func (p *Publication) Live() bool {
 	return p.live
 }
 
+// Watch returns the Stream's present Snapshot and a channel that closes when
+// there is a newer one.
+func (p *Publication) Watch() (*media.Snapshot, <-chan struct{}) {
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	return p.stream.snapshot.Load(), p.stream.changed
+}
+
 func (p *Publication) closeLayers() {
 	for _, l := range p.layers {
 		l.over.Store(true)
@@ -115,8 +123,9 @@ func (p *Publication) AddLayer(codec media.Codec, rid string, rank int) (*Layer,
 	return l, nil
 }
 
-// describeLocked fills a Snapshot with the Layers that have sent anything.
-func (p *Publication) describeLocked(snap *media.Snapshot) {
+// describeLocked fills a Snapshot with the Layers that have sent anything;
+// wanted is the highest rank that is.
+func (p *Publication) describeLocked(snap *media.Snapshot, wanted int) {
 	for _, l := range p.layers {
 		switch {
 		case !l.announced:
@@ -125,6 +134,7 @@ func (p *Publication) describeLocked(snap *media.Snapshot) {
 		default:
 			snap.Video = append(snap.Video, l.Layer)
 			snap.Active = append(snap.Active, l.active)
+			snap.Wanted = append(snap.Wanted, l.Rank <= wanted)
 		}
 	}
 }
@@ -152,6 +162,7 @@ type Layer struct {
 	cache  *forward.Cache
 
 	over       atomic.Bool
+	asleep     atomic.Bool  // was found inactive
 	lastPacket atomic.Int64 // Unix nanoseconds
 	bytes      atomic.Uint64
 	frames     atomic.Uint64
@@ -202,7 +213,27 @@ func (l *Layer) count(p *media.Packet) {
 	if l.packets.Add(1) == 1 {
 		l.first.Store(p.Seq)
 		l.announce()
+	} else if p.Keyframe && l.asleep.Load() {
+		l.wake()
 	}
+}
+
+// wake makes an inactive Layer active before its keyframe reaches a Sink, so
+// that whoever waits for the Layer can begin with just that keyframe.
+func (l *Layer) wake() {
+	s := l.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.asleep.Store(false)
+	if l.over.Load() || l.active {
+		return
+	}
+	l.active = true
+	status := l.Status()
+	status.Active = true
+	status.Width, status.Height = l.pixels()
+	l.SetStatus(status)
+	s.publishLocked()
 }
 
 // announce puts the Layer into the Stream's Snapshot before its first Packet

@@ -28,6 +28,7 @@ type Stream struct {
 	pending []*Publication
 	refs    map[media.Sink]int
 	viewers int
+	demand  demand
 	dirty   bool // a viewer came or went since the last Snapshot
 	changed chan struct{}
 }
@@ -36,7 +37,7 @@ func newStream(name string, cfg Config, log *slog.Logger) *Stream {
 	s := &Stream{
 		name: name, cfg: cfg, log: log,
 		state: media.Idle, since: time.Now(),
-		refs: map[media.Sink]int{}, changed: make(chan struct{}),
+		refs: map[media.Sink]int{}, demand: newDemand(), changed: make(chan struct{}),
 	}
 	s.sinks.Store(&[]media.Sink{})
 	s.snapshot.Store(&media.Snapshot{Name: name, State: media.Idle, Since: s.since})
@@ -49,7 +50,7 @@ func (s *Stream) publishLocked() {
 		Name: s.name, State: s.state, Since: s.since, Epoch: s.epoch, Viewers: s.viewers,
 	}
 	if s.current != nil {
-		s.current.describeLocked(snap)
+		s.current.describeLocked(snap, s.demand.highest)
 	}
 	s.dirty = false
 	s.snapshot.Store(snap)
@@ -115,17 +116,26 @@ func (s *Stream) subscribeLocked(sink media.Sink, viewer bool) *Subscription {
 		s.viewers++
 		s.dirty = true
 	}
-	return &Subscription{stream: s, sink: sink, viewer: viewer}
+	// A Sink that has said nothing may need every Layer, and needs it soon.
+	if s.demand.add(WantAll) && s.current != nil {
+		s.publishLocked()
+	}
+	return &Subscription{stream: s, sink: sink, viewer: viewer, want: WantAll}
 }
 
-func (s *Stream) unsubscribe(sink media.Sink, viewer bool) {
+func (s *Stream) unsubscribe(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sink, viewer := sub.sink, sub.viewer
 	if s.refs[sink]--; s.refs[sink] == 0 {
 		delete(s.refs, sink)
 		sinks := slices.DeleteFunc(slices.Clone(*s.sinks.Load()), func(x media.Sink) bool { return x == sink })
 		s.sinks.Store(&sinks)
 	}
+	if s.demand.remove(sub.want) {
+		s.dirty = true
+	}
+	sub.closed = true
 	if viewer {
 		s.viewers--
 		s.dirty = true
@@ -139,6 +149,10 @@ type Subscription struct {
 	sink   media.Sink
 	viewer bool
 	once   sync.Once
+
+	// Below belongs to the Stream's lock.
+	want   int
+	closed bool
 }
 
 // Watch returns the Stream's present Snapshot and a channel that closes when
@@ -152,5 +166,26 @@ func (s *Subscription) Watch() (*media.Snapshot, <-chan struct{}) {
 // Close disconnects the Sink when this was its last Subscription. A Packet
 // that is being written may still reach it afterwards.
 func (s *Subscription) Close() {
-	s.once.Do(func() { s.stream.unsubscribe(s.sink, s.viewer) })
+	s.once.Do(func() { s.stream.unsubscribe(s) })
+}
+
+// Want declares up to which rank the Sink has a use for video Layers, on behalf
+// of this Subscription: WantNone, a media.Layer.Rank, or WantAll, as at the
+// beginning. What nobody wants shows in Snapshot.Wanted. It is not for Update
+// or WritePacket to call.
+func (s *Subscription) Want(rank int) {
+	st := s.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	rank = max(rank, WantNone)
+	if s.closed || s.want == rank {
+		return
+	}
+	before := st.demand.highest
+	st.demand.add(rank)
+	st.demand.remove(s.want)
+	s.want = rank
+	if st.demand.highest != before && st.current != nil {
+		st.publishLocked()
+	}
 }

@@ -32,6 +32,10 @@ type Snapshot struct {
 	Video []*Layer
 	// Active holds, in the order of Video, which Layers send at present.
 	Active []bool
+	// Wanted holds, in the order of Video, which Layers any Sink has a use for.
+	// A Source may pause the others, and goes on with one as soon as it is
+	// wanted.
+	Wanted []bool
 	// Viewers is the number of Subscriptions that watch, without relays,
 	// packagers and recorders.
 	Viewers int
