@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/freshet-live/freshet/sfu/forward"
+	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/media"
 )
 
@@ -33,6 +34,7 @@ func (v *Viewer) SetLimit(l forward.Limit) error {
 	}
 	v.worker.inbox.post(func(now time.Time) {
 		v.video.selector.SetLimit(l)
+		v.declare()
 		v.wantKeyframe(now)
 	})
 	return nil
@@ -43,7 +45,27 @@ func (v *Viewer) setLayers(now time.Time, s *media.Snapshot, audio []*media.Laye
 	v.stats.Undecodable = false
 	v.setTrack(v.audio, audio, nil)
 	v.setTrack(v.video, s.Video, s.Active)
+	v.declare()
 	v.wantKeyframe(now)
+}
+
+// declare tells the hub up to which Layer the viewer has a use for the video.
+// Layers below that count: the viewer falls back to them without warning.
+func (v *Viewer) declare() {
+	if v.watching == nil {
+		return
+	}
+	want := hub.WantNone
+	if v.video != nil {
+		want = hub.WantAll
+		if rank, ok := v.video.selector.Bound(); ok {
+			want = rank
+		}
+	}
+	if want != v.wants {
+		v.wants = want
+		v.watching.Want(want)
+	}
 }
 
 func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {

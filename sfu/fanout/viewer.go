@@ -52,6 +52,7 @@ type Viewer struct {
 	crypter      *crypter // nil before the handshake is done
 	confirmed    bool     // the peer has the keys too
 	watching     *hub.Subscription
+	wants        int // what it has declared; see declare
 	stats        ViewerStats
 	transportSeq uint16
 }
@@ -159,7 +160,12 @@ func (v *Viewer) connect(now time.Time, c *crypter) {
 	v.stats.Connected, v.stats.SRTPProfile = true, profileName(c.profile)
 	// From here on the viewer counts as one.
 	if sub, err := v.engine.hub.Subscribe(v.group.stream, v.group, true); err == nil {
-		v.watching = sub
+		v.watching, v.wants = sub, hub.WantAll
+		v.mu.Lock()
+		first := v.subscription
+		v.mu.Unlock()
+		// Until now that one has made a paused Layer ready for the viewer.
+		first.Want(hub.WantNone)
 	}
 	v.group.attach(now, v)
 	v.publish()

@@ -55,6 +55,16 @@ func (s *Selector) Target() *media.Layer { return s.target }
 // first keyframe. It may belong to a Publication that is over.
 func (s *Selector) Current() *media.Layer { return s.current }
 
+// Bound returns the highest rank that the Limit allows, whether or not that
+// Layer sends at present, and false when the Track has no Layers.
+func (s *Selector) Bound() (rank int, ok bool) {
+	i := s.pick(func(int) bool { return true })
+	if i < 0 {
+		return 0, false
+	}
+	return s.layers[i].Rank, true
+}
+
 // NeedKeyframe returns the Layer of which a keyframe is needed: the Target
 // while it is not yet the Current one, or after Restart. It is nil when
 // nothing waits.

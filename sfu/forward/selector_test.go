@@ -237,3 +237,28 @@ func TestSelectorProperties(t *testing.T) {
 		})
 	})
 }
+
+// The Bound is what the Limit alone allows: a Layer that is paused because
+// nobody wants it must not bound anybody.
+func TestSelectorBound(t *testing.T) {
+	var s Selector
+	_, ok := s.Bound()
+	require.False(t, ok)
+	layers := []*media.Layer{{RID: "q", Rank: 0}, {RID: "h", Rank: 1}, {RID: "f", Rank: 2}}
+	for i, height := range []int{180, 360, 720} {
+		layers[i].SetStatus(media.LayerStatus{Width: height * 16 / 9, Height: height})
+	}
+	s.SetLayers(layers, []bool{true, false, false})
+	for _, c := range []struct {
+		limit Limit
+		want  int
+	}{
+		{Limit{}, 2}, {Limit{RID: "h"}, 1}, {Limit{RID: "q"}, 0}, {Limit{RID: "none"}, 2},
+		{Limit{MaxHeight: 360}, 1}, {Limit{MaxHeight: 10}, 0}, {Limit{Ranks: 1}, 0},
+	} {
+		s.SetLimit(c.limit)
+		rank, ok := s.Bound()
+		require.True(t, ok)
+		require.Equal(t, c.want, rank, "%+v", c.limit)
+	}
+}
