@@ -52,6 +52,7 @@ func (h *h264Parser) unit(nal []byte) finding {
 	switch t := nal[0] & h264TypeMask; t {
 	case h264Slice, h264DataA:
 		f.start = firstSlice(nal[1:])
+		f.b = f.start && bSlice(nal[1:])
 	case h264IDR:
 		f.start = firstSlice(nal[1:])
 		f.key = f.start
@@ -68,6 +69,12 @@ func (h *h264Parser) unit(nal []byte) finding {
 // begins with first_mb_in_slice, where a single 1 bit is a zero (ITU-T H.264
 // section 7.3.3). H.265 has a flag in the same place.
 func firstSlice(slice []byte) bool { return len(slice) > 0 && slice[0]&0x80 != 0 }
+
+// bSlice reports whether a picture's first slice is a B slice: slice_type, the
+// Exp-Golomb code after first_mb_in_slice, is 1 or 6 (ITU-T H.264 table 7-6).
+func bSlice(slice []byte) bool {
+	return slice[0]>>4&7 == 0b010 || slice[0]>>2&0x1f == 0b00111
+}
 
 // aggregate reads a STAP-A (RFC 6184 section 5.7.1).
 func (h *h264Parser) aggregate(rest []byte) (finding, bool) {
@@ -99,6 +106,7 @@ func cutNAL(b []byte) (nal, rest []byte, ok bool) {
 func (f *finding) add(unit finding, first bool) {
 	f.start = f.start || first && unit.start
 	f.key = f.key || unit.key
+	f.b = f.b || unit.b
 	if unit.width != 0 {
 		f.width, f.height = unit.width, unit.height
 	}
@@ -114,7 +122,8 @@ func (h *h264Parser) fragment(payload []byte) (finding, bool) {
 	}
 	switch payload[1] & h264TypeMask {
 	case h264Slice, h264DataA:
-		return finding{start: firstSlice(payload[2:])}, true
+		first := firstSlice(payload[2:])
+		return finding{start: first, b: first && bSlice(payload[2:])}, true
 	case h264IDR:
 		first := firstSlice(payload[2:])
 		return finding{start: first, key: first}, true

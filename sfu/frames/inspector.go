@@ -10,6 +10,10 @@ type Info struct {
 	// Keyframe is set on the packet from which a decoder can start, see
 	// media.Packet.
 	Keyframe bool
+	// BFrame is set on the packet that begins an H264 picture of B slices,
+	// which wait for a later picture. Other codecs never set it: B slices of
+	// H265 may well look back only.
+	BFrame bool
 	// Width and Height are the picture's size in pixels where the payload
 	// tells it; 0: unchanged or unknown.
 	Width, Height int
@@ -21,6 +25,7 @@ type Info struct {
 type finding struct {
 	start  bool // a Frame may begin here
 	key    bool // a decoder may start here, if nothing before at this timestamp did
+	b      bool // a picture of B slices begins here
 	width  int
 	height int
 	desc   media.Descriptor
@@ -86,7 +91,7 @@ func (i *Inspector) Inspect(timestamp uint32, payload []byte) Info {
 	if !ok {
 		return Info{}
 	}
-	info := Info{Width: f.width, Height: f.height, Descriptor: f.desc}
+	info := Info{BFrame: f.b, Width: f.width, Height: f.height, Descriptor: f.desc}
 	late := i.advance(timestamp)
 	if f.start && !late && !i.begun {
 		i.begun, info.FrameStart = true, true

@@ -344,3 +344,34 @@ func BenchmarkInspectH264(b *testing.B) {
 		in.Inspect(s.timestamp, s.payload)
 	}
 }
+
+// Pictures of B slices, as x264 makes them by default, are told from others,
+// whole or fragmented.
+func TestInspectBFrames(t *testing.T) {
+	pictures := annexB(t, "testdata/bframes.h264", func(b byte) bool { return b&0x1f == h264AUD })
+	for _, size := range []uint16{40, 1200} {
+		in, p := NewInspector(media.Codec{Name: media.H264}), &codecs.H264Payloader{}
+		var kinds string
+		for i, picture := range pictures {
+			kind := "P"
+			for _, payload := range p.Payload(size, picture) {
+				switch info := in.Inspect(uint32(i)*sampleTicks, payload); {
+				case info.BFrame:
+					kind = "B"
+				case info.Keyframe:
+					kind = "I"
+				}
+			}
+			kinds += kind
+		}
+		require.Equal(t, "IPBBPBBP", kinds, "in decoding order, at %d bytes", size)
+	}
+	aggregate := []byte{h264STAPA, 0, 2, h264AUD, 0xf0, 0, 2, h264Slice, 0b1_010_0000}
+	require.True(t, NewInspector(media.Codec{Name: media.H264}).Inspect(1, aggregate).BFrame)
+	for _, slice := range []byte{0b1_010_0000, 0b1_00111_00} {
+		require.True(t, bSlice([]byte{slice}), "%08b", slice)
+	}
+	for _, slice := range []byte{0b1_1_000000, 0b1_011_0000, 0b1_00101_00, 0b1_00110_00, 0b1_0001000} {
+		require.False(t, bSlice([]byte{slice}), "%08b", slice)
+	}
+}
