@@ -196,6 +196,9 @@ func (l *Layer) Write(p *media.Packet) {
 		return
 	}
 	l.count(p)
+	if p.Keyframe && l.Kind == media.Video {
+		l.KeyframeCame(p.Arrival)
+	}
 	for _, sink := range *l.stream.sinks.Load() {
 		sink.WritePacket(l.Layer, p)
 	}

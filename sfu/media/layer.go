@@ -32,6 +32,7 @@ type Layer struct {
 	clock       atomic.Pointer[Clock]
 	status      atomic.Pointer[LayerStatus]
 	lastRequest atomic.Int64 // Unix nanoseconds of the last request passed on
+	keyframes   keyframes
 }
 
 // RequestKeyframe asks the Layer's Source for a keyframe, unless somebody has
@@ -46,6 +47,7 @@ func (l *Layer) RequestKeyframe(now time.Time) bool {
 	if !l.lastRequest.CompareAndSwap(last, now.UnixNano()) {
 		return false
 	}
+	l.keyframes.request(now)
 	l.Source.RequestKeyframe(l)
 	return true
 }
@@ -121,4 +123,10 @@ type History interface {
 	// Packet returns the Packet with an extended sequence number, or nil when
 	// it was never received or is too old.
 	Packet(seq uint64) *Packet
+	// Newest returns the Packet with the highest sequence number, nil before
+	// the first.
+	Newest() *Packet
+	// Keyframe returns the first Packet of the newest keyframe, nil when there
+	// was none or it is too old.
+	Keyframe() *Packet
 }
