@@ -39,8 +39,8 @@ func judgeKeyframes(l *Layer) (Verdict, bool) {
 	case l.Asked && l.Obedience == media.Obedient:
 		v.Text = "Keyframes come on request."
 		return v, true
-	case l.GOP == 0, l.Asked && l.Obedience == media.Untested:
-		return v, false
+	case l.GOP == 0, l.Asked && l.Obedience == media.Untested && l.GOP > goodGOP:
+		return v, false // perhaps nobody has wanted one
 	}
 	v.Text = fmt.Sprintf("A keyframe comes every %.1f s.", v.Value)
 	switch {

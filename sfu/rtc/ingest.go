@@ -11,6 +11,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/freshet-live/freshet/sfu/frames"
+	"github.com/freshet-live/freshet/sfu/health"
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -30,7 +31,7 @@ const (
 
 // ingest reads one encoding and writes it to its Layer. The first group of
 // fields never changes, the second belongs to the goroutine that reads packets,
-// the third is shared.
+// the third is shared, the fourth belongs to the session.
 type ingest struct {
 	session  *Session
 	log      *slog.Logger
@@ -51,11 +52,16 @@ type ingest struct {
 	width     int
 	height    int
 	wanted    time.Time // when the first keyframe was last asked for
+	meter     *health.Meter
+	metered   time.Time // when reading was taken
 
 	clock   atomic.Pointer[frames.LayerClock]
 	current atomic.Pointer[hub.Layer]
 	using   atomic.Pointer[offeredCodec]
+	reading atomic.Pointer[health.Reading]
 	count   counters
+
+	tests int // keyframes asked for to see what comes; belongs to the session's run
 }
 
 // counters are what an ingest has counted.
@@ -158,10 +164,12 @@ func (g *ingest) accept(b []byte, now time.Time) {
 		g.resize(info.Width, info.Height)
 	}
 	g.refineClock(p.timestamp, now)
-	g.deliver(&media.Packet{
+	packet := &media.Packet{
 		Seq: seq, Timestamp: p.timestamp, Arrival: now, Marker: p.marker,
 		FrameStart: info.FrameStart, Keyframe: info.Keyframe, Descriptor: info.Descriptor, Payload: p.payload,
-	}, now)
+	}
+	g.measure(packet, info.BFrame, now)
+	g.deliver(packet, now)
 }
 
 // use begins a new Layer: at the first packet, and when the publisher changes
@@ -169,6 +177,7 @@ func (g *ingest) accept(b []byte, now time.Time) {
 func (g *ingest) use(codec *offeredCodec) {
 	g.codec, g.layer, g.held = codec, nil, nil
 	g.inspector = frames.NewInspector(codec.Codec)
+	g.meter = health.NewMeter(codec.Codec)
 	g.using.Store(codec)
 	g.clock.Store(g.session.timebase.Layer(codec.ClockRate))
 	g.current.Store(nil)

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/freshet-live/freshet/sfu/frames"
+	"github.com/freshet-live/freshet/sfu/health"
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -54,6 +55,8 @@ type Session struct {
 	connected atomic.Bool
 	ingests   atomic.Pointer[[]*ingest] // replaced whole when one is added
 	firSeq    atomic.Uint32
+	health    atomic.Pointer[[]health.Verdict]
+	since     time.Time // when it connected; belongs to run
 
 	restarting sync.Mutex // one negotiation at a time
 
@@ -82,6 +85,7 @@ func newSession(s *Server, stream string, o *offer) *Session {
 	_, _ = rand.Read(id[:]) // never fails
 	session.sdpID = binary.BigEndian.Uint64(id[:]) >> 2
 	session.ingests.Store(&[]*ingest{})
+	session.health.Store(&[]health.Verdict{})
 	for _, sec := range o.sections {
 		if len(sec.rids) > 0 {
 			session.ladder = newLadder(sec.rids)
@@ -139,6 +143,9 @@ func (s *Session) run(stop <-chan struct{}) {
 	s.server.metrics.sessions.WithLabelValues("connecting").Inc()
 	timeout := time.NewTimer(s.server.cfg.ConnectTimeout)
 	defer timeout.Stop()
+	checkup := time.NewTicker(checkupInterval)
+	defer checkup.Stop()
+	monitor := &health.Monitor{}
 	for {
 		select {
 		case <-stop:
@@ -154,6 +161,8 @@ func (s *Session) run(stop <-chan struct{}) {
 			s.onState(state)
 		case in := <-s.tracks:
 			s.onTrack(in)
+		case now := <-checkup.C:
+			s.checkup(now, monitor)
 		case packets := <-s.rtcp:
 			if err := s.peer.WriteRTCP(packets); err != nil {
 				s.log.Debug("RTCP was not sent", "err", err)
@@ -188,6 +197,7 @@ func (s *Session) start() {
 		s.Close(err)
 		return
 	}
+	s.since = time.Now()
 	s.connected.Store(true)
 	s.server.metrics.sessions.WithLabelValues("connecting").Dec()
 	s.server.metrics.sessions.WithLabelValues("connected").Inc()

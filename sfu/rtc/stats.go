@@ -1,6 +1,10 @@
 package rtc
 
-import "time"
+import (
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/health"
+)
 
 // SessionStats is a session at one instant.
 type SessionStats struct {
@@ -13,6 +17,8 @@ type SessionStats struct {
 	RemoteAddr string `json:"remoteAddr,omitempty"`
 	// Layers lists the encodings that were received, in the order they came.
 	Layers []LayerStats `json:"layers"`
+	// Health is what is judged of the session, empty in its first second.
+	Health []health.Verdict `json:"health"`
 }
 
 // LayerStats is one encoding at one instant. Counters count since it began.
@@ -38,7 +44,9 @@ type LayerStats struct {
 
 // Stats returns what the session has counted so far.
 func (s *Session) Stats() SessionStats {
-	stats := SessionStats{Connected: s.connected.Load(), RemoteAddr: s.remoteAddr(), Layers: []LayerStats{}}
+	stats := SessionStats{
+		Connected: s.connected.Load(), RemoteAddr: s.remoteAddr(), Layers: []LayerStats{}, Health: *s.health.Load(),
+	}
 	for _, g := range *s.ingests.Load() {
 		c := &g.count
 		l := LayerStats{
