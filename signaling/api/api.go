@@ -93,6 +93,7 @@ func (h *Handler) stream(snap *media.Snapshot) Stream {
 	s := describe(snap)
 	if since, stats, ok := h.Publishers.Publisher(snap.Name); ok {
 		s.Publisher = describePublisher(since, stats)
+		s.Health = append(s.Health, stats.Health...)
 	}
 	return s
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/fanout"
+	"github.com/freshet-live/freshet/sfu/health"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling"
@@ -38,7 +39,10 @@ func (w world) Stream(name string) *media.Snapshot {
 }
 
 func (w world) Publisher(stream string) (time.Time, rtc.SessionStats, bool) {
-	return since, rtc.SessionStats{Connected: true, RTT: 1500 * time.Microsecond}, stream == "demo"
+	verdict := health.Verdict{ID: health.BFrames, Severity: health.Warning, Layer: "q", Text: "B-frames", Remedy: "none", Value: 50}
+	return since, rtc.SessionStats{
+		Connected: true, RTT: 1500 * time.Microsecond, Health: []health.Verdict{verdict},
+	}, stream == "demo"
 }
 
 func (w world) EachViewer(_ string, f func(time.Time, fanout.ViewerStats)) {
@@ -55,7 +59,7 @@ func demo() world {
 	audio := &media.Layer{Kind: media.Audio, Codec: media.Codec{Name: media.Opus}}
 	audio.SetStatus(media.LayerStatus{Active: true, Bitrate: 64_000, Packets: 50})
 	return world{[]*media.Snapshot{
-		{Name: "demo", State: media.Live, Epoch: 2, Since: since, Viewers: 1, Video: []*media.Layer{video}, Active: []bool{false}, Audio: audio},
+		{Name: "demo", State: media.Live, Epoch: 2, Since: since, Viewers: 1, Video: []*media.Layer{video}, Active: []bool{false}, Wanted: []bool{true}, Audio: audio},
 		{Name: "waiting", State: media.Idle, Since: since},
 	}}
 }
@@ -75,15 +79,16 @@ func serve(w world, auth Authorizer, ready func(context.Context) error, path str
 
 const demoJSON = `{"name":"demo","state":"live","since":"2026-01-02T03:04:05Z","epoch":2,"viewers":1,
 	"publisher":{"since":"2026-01-02T03:04:05Z","connected":true,"rttMs":1.5,"layers":[]},
+	"health":[{"id":"b-frames","severity":"warning","layer":"q","text":"B-frames","remedy":"none","value":50}],
 	"audio":{"codec":"opus","active":true,"bitrate":64000,"packets":50,"lost":0},
-	"video":{"codec":"H264","layers":[{"rid":"q","active":false,"bitrate":300000,"width":320,"height":180,"frameRate":30,"packets":100,"lost":2}]},
+	"video":{"codec":"H264","layers":[{"rid":"q","wanted":true,"active":false,"bitrate":300000,"width":320,"height":180,"frameRate":30,"packets":100,"lost":2}]},
 	"publishUrl":"/whip/demo","playUrl":"/whep/demo","watchUrl":"/watch/demo","broadcastUrl":"/broadcast/demo"`
 
 func TestStreams(t *testing.T) {
 	status, body := serve(demo(), gate{}, nil, "/api/v1/streams")
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"streams":[`+demoJSON+`},{"name":"waiting","state":"idle","since":"2026-01-02T03:04:05Z","epoch":0,"viewers":0,
-		"publisher":null,"audio":null,"video":null,
+		"publisher":null,"health":[],"audio":null,"video":null,
 		"publishUrl":"/whip/waiting","playUrl":"/whep/waiting","watchUrl":"/watch/waiting","broadcastUrl":"/broadcast/waiting"}]}`, body)
 
 	_, body = serve(world{}, gate{}, nil, "/api/v1/streams")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/freshet-live/freshet/sfu/fanout"
+	"github.com/freshet-live/freshet/sfu/health"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/sfu/rtc"
 )
@@ -24,6 +25,9 @@ type Stream struct {
 	Viewers int    `json:"viewers"`
 	// Publisher is the session that sends, nil when there is none.
 	Publisher *Publisher `json:"publisher"`
+	// Health is what is judged of the publisher, in a fixed order; empty when
+	// there is none.
+	Health []health.Verdict `json:"health"`
 	// Audio and Video are nil when there is no such Track.
 	Audio *Audio `json:"audio"`
 	Video *Video `json:"video"`
@@ -69,6 +73,9 @@ type Video struct {
 // Layer is one encoding of the video.
 type Layer struct {
 	RID string `json:"rid"`
+	// Wanted is unset while nobody has a use for the Layer, so that the
+	// publisher may have paused it.
+	Wanted bool `json:"wanted"`
 	media.LayerStatus
 }
 
@@ -94,7 +101,7 @@ type Viewer struct {
 func describe(snap *media.Snapshot) Stream {
 	s := Stream{
 		Name: snap.Name, State: snap.State, Since: snap.Since, Epoch: snap.Epoch, Viewers: snap.Viewers,
-		PublishURL: "/whip/" + snap.Name, PlayURL: "/whep/" + snap.Name,
+		Health: []health.Verdict{}, PublishURL: "/whip/" + snap.Name, PlayURL: "/whep/" + snap.Name,
 		WatchURL: "/watch/" + snap.Name, BroadcastURL: "/broadcast/" + snap.Name,
 	}
 	if l := snap.Audio; l != nil {
@@ -106,7 +113,7 @@ func describe(snap *media.Snapshot) Stream {
 	for i, l := range snap.Video {
 		status := l.Status()
 		status.Active = snap.ActiveVideo(i)
-		s.Video.Layers = append(s.Video.Layers, Layer{RID: l.RID, LayerStatus: status})
+		s.Video.Layers = append(s.Video.Layers, Layer{RID: l.RID, Wanted: i < len(snap.Wanted) && snap.Wanted[i], LayerStatus: status})
 	}
 	return s
 }

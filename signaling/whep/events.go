@@ -1,10 +1,7 @@
 package whep
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,9 +17,6 @@ const (
 	maxEventStreams = 8  // per session
 	maxEventNames   = 64 // per request
 	eventTick       = time.Second
-	keepAlive       = 15 * time.Second
-	// A client that takes nothing for so long is cut off; it may come again.
-	eventWriteTimeout = 10 * time.Second
 )
 
 // eventStream is one subscription of a viewer to events (E58).
@@ -82,7 +76,7 @@ func (p *peer) addEvents(names []string) (*eventStream, error) {
 		i := slices.IndexFunc(p.events, func(e *eventStream) bool { return e.kick == nil })
 		if i < 0 {
 			return nil, &httpx.Problem{
-				Status: http.StatusTooManyRequests, RetryAfter: keepAlive,
+				Status: http.StatusTooManyRequests, RetryAfter: session.KeepAlive,
 				Detail: "the session has as many event streams as it may",
 			}
 		}
@@ -163,29 +157,21 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // proxies must pass events on at once
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return nil // it does not take the stream from its reader
+	out, err := session.StreamEvents(w)
+	if err != nil || r.Method == http.MethodHead {
+		return nil // the client is gone, or does not take the stream from its reader
 	}
 	kicked, detach := s.Peer.attach(es)
 	defer detach()
-
 	f := &feed{wants: map[string]bool{}, videoIndex: s.Peer.videoIndex}
 	for _, n := range es.names {
 		f.wants[n] = true
-	}
-	out := eventWriter{w: w, ctl: http.NewResponseController(w)}
-	if err := out.comment("ok"); err != nil {
-		return nil // the client is gone
 	}
 	tick := time.NewTicker(eventTick)
 	defer tick.Stop()
 	for {
 		snap, changed := s.Peer.Watch()
-		if err := out.write(time.Now(), f.next(time.Now(), snap)); err != nil {
+		if err := out.Send(time.Now(), f.next(time.Now(), snap)...); err != nil {
 			return nil // the client is gone
 		}
 		select {
@@ -201,46 +187,4 @@ func (h *Handler) getEvents(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-}
-
-// eventWriter writes events to one client.
-type eventWriter struct {
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
-	last time.Time
-}
-
-// write sends events, or a comment when there was nothing to send for a while:
-// proxies close silent connections.
-func (o *eventWriter) write(now time.Time, events []event) error {
-	if len(events) == 0 {
-		if now.Sub(o.last) < keepAlive {
-			return nil
-		}
-		return o.comment("")
-	}
-	var b bytes.Buffer
-	for _, e := range events {
-		data, err := json.Marshal(e.data)
-		if err != nil {
-			return err
-		}
-		b.WriteString("event: " + e.name + "\ndata: ")
-		b.Write(data)
-		b.WriteString("\n\n")
-	}
-	return o.send(b.Bytes())
-}
-
-func (o *eventWriter) comment(text string) error { return o.send([]byte(": " + text + "\n\n")) }
-
-func (o *eventWriter) send(b []byte) error {
-	o.last = time.Now()
-	if err := o.ctl.SetWriteDeadline(o.last.Add(eventWriteTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if _, err := o.w.Write(b); err != nil {
-		return err
-	}
-	return o.ctl.Flush()
 }

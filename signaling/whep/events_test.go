@@ -165,15 +165,6 @@ func TestEventStreamsAreBounded(t *testing.T) { // H: resources
 	g.do(http.MethodDelete, url, "")
 }
 
-func TestSilentStreamsAreKeptAlive(t *testing.T) {
-	w := httptest.NewRecorder()
-	out := eventWriter{w: w, ctl: http.NewResponseController(w), last: time.Now()}
-	require.NoError(t, out.write(time.Now(), nil))
-	require.Empty(t, w.Body.String())
-	require.NoError(t, out.write(time.Now().Add(keepAlive), nil))
-	require.Equal(t, ": \n\n", w.Body.String())
-}
-
 // FuzzEventNames and FuzzLayerRequest: any body is answered with a status
 // below 500, and whatever is let in is within bounds.
 func FuzzEventNames(f *testing.F) {

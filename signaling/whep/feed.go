@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-live/freshet/sfu/media"
+	"github.com/freshet-live/freshet/signaling/session"
 )
 
 // The events that are advertised and taken (E57, E59).
@@ -22,12 +23,6 @@ const (
 	countInterval  = time.Second     // between two viewercount events
 	layersInterval = 2 * time.Second // between two layers events that differ in bitrates only
 )
-
-// event is one server-sent event; data becomes a line of JSON.
-type event struct {
-	name string
-	data any
-}
 
 // stateData tells more than the event's name: an inactive Stream waits for its
 // publisher at first and has ended when it waits no more.
@@ -68,10 +63,10 @@ type feed struct {
 }
 
 // next returns the events that a Snapshot brings at an instant.
-func (f *feed) next(now time.Time, snap *media.Snapshot) []event {
-	var out []event
-	add := func(e event, ok bool) {
-		if ok && f.wants[e.name] {
+func (f *feed) next(now time.Time, snap *media.Snapshot) []session.Event {
+	var out []session.Event
+	add := func(e session.Event, ok bool) {
+		if ok && f.wants[e.Name] {
 			out = append(out, e)
 		}
 	}
@@ -84,43 +79,43 @@ func (f *feed) next(now time.Time, snap *media.Snapshot) []event {
 
 // nextState reports a Stream that became active or inactive, and a new
 // publisher that took over (E66). At the beginning only an active one counts.
-func (f *feed) nextState(snap *media.Snapshot) (event, bool) {
+func (f *feed) nextState(snap *media.Snapshot) (session.Event, bool) {
 	was, epoch := f.state, f.epoch
 	f.state, f.epoch = snap.State, snap.Epoch
 	data := stateData{State: snap.State}
 	if snap.State == media.Live {
-		return event{eventActive, data}, !f.begun || was != media.Live || epoch != snap.Epoch
+		return session.Event{Name: eventActive, Data: data}, !f.begun || was != media.Live || epoch != snap.Epoch
 	}
-	return event{eventInactive, data}, f.begun && was != snap.State && snap.State != media.Idle
+	return session.Event{Name: eventInactive, Data: data}, f.begun && was != snap.State && snap.State != media.Idle
 }
 
 // nextLayers reports new sets and sizes of Layers at once, bitrates by the way.
-func (f *feed) nextLayers(now time.Time, snap *media.Snapshot) (event, bool) {
+func (f *feed) nextLayers(now time.Time, snap *media.Snapshot) (session.Event, bool) {
 	if f.videoIndex < 0 || snap.State != media.Live || len(snap.Video) == 0 {
-		return event{}, false
+		return session.Event{}, false
 	}
 	layers := describeLayers(snap)
 	if slices.ContainsFunc(layers, func(l layerData) bool { return l.active && l.Bitrate == 0 }) {
 		// Not measured yet, and 0 would say that it does not send (E61). The hub
 		// tells when it is.
-		return event{}, false
+		return session.Event{}, false
 	}
 	if f.layers != nil && !structureChanged(f.layers, layers) &&
 		(now.Sub(f.layersAt) < layersInterval || !bitratesChanged(f.layers, layers)) {
-		return event{}, false
+		return session.Event{}, false
 	}
 	f.layers, f.layersAt = layers, now
-	return event{eventLayers, map[string][]layerData{strconv.Itoa(f.videoIndex): layers}}, true
+	return session.Event{Name: eventLayers, Data: map[string][]layerData{strconv.Itoa(f.videoIndex): layers}}, true
 }
 
-func (f *feed) nextCount(now time.Time, snap *media.Snapshot) (event, bool) {
+func (f *feed) nextCount(now time.Time, snap *media.Snapshot) (session.Event, bool) {
 	// Whoever listens is a viewer, though the Snapshot may be from before it.
 	count := max(snap.Viewers, 1)
 	if f.begun && (f.count == count || now.Sub(f.countAt) < countInterval) {
-		return event{}, false
+		return session.Event{}, false
 	}
 	f.count, f.countAt = count, now
-	return event{eventCount, countData{count}}, true
+	return session.Event{Name: eventCount, Data: countData{count}}, true
 }
 
 // describeLayers lists the video Layers, lowest first. A publisher's only

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/freshet-live/freshet/sfu/media"
+	"github.com/freshet-live/freshet/signaling/session"
 )
 
 var start = time.Unix(1_000_000, 0)
@@ -32,11 +33,11 @@ func newFeed(names ...string) *feed {
 	return f
 }
 
-func text(t require.TestingT, events []event) (all []string) {
+func text(t require.TestingT, events []session.Event) (all []string) {
 	for _, e := range events {
-		data, err := json.Marshal(e.data)
+		data, err := json.Marshal(e.Data)
 		require.NoError(t, err)
-		all = append(all, e.name+" "+string(data))
+		all = append(all, e.Name+" "+string(data))
 	}
 	return all
 }
@@ -125,8 +126,8 @@ func TestFeedProperties(t *testing.T) {
 			snap := snapshot(state, rapid.Uint64Range(0, 3).Draw(t, "epoch"), rapid.IntRange(0, 3).Draw(t, "viewers"),
 				rapid.SampledFrom([][]string{nil, {""}, {"q", "h"}}).Draw(t, "rids")...)
 			for _, e := range f.next(now, snap) {
-				require.Contains(t, names, e.name)
-				switch e.name {
+				require.Contains(t, names, e.Name)
+				switch e.Name {
 				case eventActive, eventLayers:
 					require.Equal(t, media.Live, state)
 				case eventInactive:

@@ -20,6 +20,9 @@ import (
 type Peer interface {
 	session.Peer
 	Stats() rtc.SessionStats
+	// Unwatched returns the encodings that nobody has a use for at present, and
+	// a channel that closes when that may have changed.
+	Unwatched() (rids []string, changed <-chan struct{})
 }
 
 // Publisher answers offers that were checked and normalised.
@@ -61,7 +64,7 @@ type Config struct {
 
 // Handler serves /whip/.
 type Handler struct {
-	session.Endpoint[Peer]
+	session.Endpoint[*peer]
 	publisher Publisher
 	log       *slog.Logger
 }
@@ -70,8 +73,8 @@ type Handler struct {
 // have ended.
 func New(cfg Config) *Handler {
 	return &Handler{
-		Endpoint: session.Endpoint[Peer]{
-			Site: cfg.Site, Path: "/whip/", Sessions: session.NewTable[Peer](),
+		Endpoint: session.Endpoint[*peer]{
+			Site: cfg.Site, Path: "/whip/", Sessions: session.NewTable[*peer](),
 			Authorize: cfg.Auth.Publish, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
 		publisher: cfg.Publisher, log: cfg.Log,
@@ -87,6 +90,7 @@ func (h *Handler) Register(mux *http.ServeMux) {
 		http.MethodPost: h.post, http.MethodGet: h.Get, http.MethodOptions: h.Options,
 	}))
 	h.RegisterSessions(mux)
+	mux.Handle("/whip/{stream}/{session}/events", h.Site.Resource(httpx.Methods{http.MethodGet: h.getEvents}))
 }
 
 // post makes a session (W1 to W7, W27 to W32, W43).
@@ -102,16 +106,17 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	if err := offer.CheckPublish(); err != nil {
 		return err
 	}
-	peer, answer, err := h.publisher.Publish(r.Context(), stream, grant.Identity, offer.PublishOffer())
+	conn, answer, err := h.publisher.Publish(r.Context(), stream, grant.Identity, offer.PublishOffer())
 	if err != nil {
 		return err
 	}
 	answer, err = sdp.SetCandidates(answer, h.Candidates())
 	if err != nil {
-		peer.Close(err)
+		conn.Close(err)
 		return errors.New("our own answer is no good: " + err.Error()) // a 500: not the client's fault
 	}
-	s := h.Sessions.Add(stream, grant.Identity, peer, session.Describe(offer))
+	s := h.Sessions.Add(stream, grant.Identity, &peer{Peer: conn}, session.Describe(offer))
+	session.AddExtensionLink(w.Header(), h.URL(s)+"/events", relEvents)
 	h.Created(w, s, answer)
 	h.log.InfoContext(r.Context(), "publisher has come", "stream", stream, "session", s.ID, "remote", r.RemoteAddr,
 		"agent", r.UserAgent())

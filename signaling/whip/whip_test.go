@@ -32,6 +32,24 @@ type conn struct {
 	once  sync.Once
 	done  chan struct{}
 	stats rtc.SessionStats
+
+	mu        sync.Mutex
+	unwatched []string
+	changed   chan struct{}
+}
+
+func (c *conn) Unwatched() ([]string, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unwatched, c.changed
+}
+
+func (c *conn) watch(unwatched ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unwatched = unwatched
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 func (c *conn) RestartICE(string, string) (string, string, error) { return "frag", "password", nil }
@@ -45,6 +63,7 @@ type publisher struct {
 	owners []string
 	conns  []*conn
 	answer string
+	stats  rtc.SessionStats
 	err    error
 }
 
@@ -55,7 +74,7 @@ func (p *publisher) Publish(_ context.Context, _, owner, _ string) (Peer, string
 	if p.err != nil {
 		return nil, "", p.err
 	}
-	c := &conn{done: make(chan struct{})}
+	c := &conn{done: make(chan struct{}), changed: make(chan struct{}), stats: p.stats}
 	p.conns = append(p.conns, c)
 	return c, p.answer, nil
 }
@@ -137,7 +156,10 @@ func TestCreated(t *testing.T) { // W1, W2, W3, W14, W17, W27, W35, W42, W49
 	require.Regexp(t, `^/whip/demo/[A-Za-z0-9_-]{22,}$`, resp.Header.Get("Location"))
 	require.Regexp(t, `^"[^"*]+"$`, resp.Header.Get("ETag"))
 	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
-	require.Equal(t, []string{`<stun:127.0.0.1:3478>; rel="ice-server"`}, resp.Header.Values("Link"))
+	require.Equal(t, []string{
+		"<" + resp.Header.Get("Location") + `/events>; rel="https://github.com/freshet-live/freshet#publisher-events"`,
+		`<stun:127.0.0.1:3478>; rel="ice-server"`,
+	}, resp.Header.Values("Link"))
 	for _, name := range []string{"Location", "Link", "ETag"} {
 		require.Contains(t, resp.Header.Get("Access-Control-Expose-Headers"), name)
 	}
@@ -301,8 +323,8 @@ func TestPublisherSummary(t *testing.T) {
 	require.False(t, ok)
 	first, second := &conn{done: make(chan struct{})}, &conn{done: make(chan struct{})}
 	first.stats = rtc.SessionStats{Connected: true, RTT: time.Millisecond}
-	g.Sessions.Add("demo", "", first, session.Offer{})
-	g.Sessions.Add("demo", "", second, session.Offer{})
+	g.Sessions.Add("demo", "", &peer{Peer: first}, session.Offer{})
+	g.Sessions.Add("demo", "", &peer{Peer: second}, session.Offer{})
 	_, stats, ok := g.Publisher("demo")
 	require.True(t, ok)
 	require.True(t, stats.Connected, "the connected one counts")
