@@ -41,6 +41,9 @@ test("Firefox watches VP8", async () => {
     await page.waitForSelector('freshet-player[data-state="live"]', { timeout: 20_000 });
     const video = await page.waitForSelector("freshet-player >>> video");
     expect(video).not.toBeNull();
+    // The full layer may have to be resumed, as nobody has watched so far; on a
+    // busy machine Chromium takes seconds until it sends it at all.
+    await page.waitForFunction((v) => (v as HTMLVideoElement).videoHeight === 720, { timeout: 15_000 }, video);
     const p = await video?.evaluate(samplePicture as (e: Element, n: number) => ReturnType<typeof samplePicture>, 15);
     expect(p?.height).toBe(720);
     expect(p?.contrast).toBeGreaterThan(5);

@@ -1,7 +1,12 @@
+import { activeFlags, LayerPauser } from "./publish/pauser.ts";
 import { Emitter } from "./wire/emitter.ts";
+import { listen } from "./wire/events.ts";
+import { parseHealth, parseUnwatched, type Verdict } from "./wire/health.ts";
+import { EXT_PUBLISHER_EVENTS, findLink } from "./wire/link.ts";
 import { Peer, type PeerState } from "./wire/peer.ts";
 import type { RequestError } from "./wire/problem.ts";
 import { stereoOpus } from "./wire/sdp.ts";
+import type { HttpSession } from "./wire/session.ts";
 
 /** How a WhipClient publishes. */
 export interface PublishOptions {
@@ -13,11 +18,17 @@ export interface PublishOptions {
   videoCodecs?: RTCRtpCodec[];
   /** Highest audio bitrate in bit/s. */
   audioBitrate?: number;
+  /** Set to false to send layers that nobody watches, too. */
+  pauseUnwatched?: boolean;
 }
 
 /** The events of a WhipClient. */
 export interface WhipEvents {
   state: { state: PeerState; reason?: Error };
+  /** What the server says about the broadcast; empty while it says nothing. */
+  health: Verdict[];
+  /** The RIDs of the layers that are paused, as nobody watches them. */
+  paused: ReadonlySet<string>;
 }
 
 /**
@@ -49,7 +60,15 @@ export class WhipClient extends Emitter<WhipEvents> {
       setup: (pc) => addTracks(pc, this.#media ?? media, options),
       editOffer: stereoOpus,
       editAnswer: stereoOpus,
-      opened: (_session, pc) => preferResolution(pc),
+      opened: (session, pc, signal) => {
+        const edit = editor(pc);
+        // Frames go before pixels. Otherwise Chromium spends its first ten
+        // seconds at a third of the resolution.
+        edit((parameters) => {
+          parameters.degradationPreference = "maintain-resolution";
+        });
+        this.#listen(session, edit, signal, options);
+      },
       changed: (state, reason) => this.emit("state", reason ? { state, reason } : { state }),
       dismissed: "The server ended this broadcast, or it goes on from another page or encoder.",
       // A taken name is final at first; later it is our own old session.
@@ -57,6 +76,33 @@ export class WhipClient extends Emitter<WhipEvents> {
     });
     this.#peer.start();
     globalThis.addEventListener("pagehide", this.#leave);
+  }
+
+  /** Follows what the server tells of the session, if it does. */
+  #listen(session: HttpSession, edit: Editor, signal: AbortSignal, options: PublishOptions): void {
+    this.emit("health", []);
+    this.emit("paused", new Set());
+    const link = findLink(session.links, EXT_PUBLISHER_EVENTS);
+    if (!link) return;
+    const pauser = new LayerPauser((paused) => {
+      if (signal.aborted) return;
+      edit((parameters) => {
+        const flags = activeFlags(parameters.encodings, paused);
+        parameters.encodings.forEach((e, i) => {
+          e.active = flags[i] ?? true;
+        });
+      });
+      this.emit("paused", paused);
+    });
+    const take = ({ type, data }: { type: string; data: unknown }) => {
+      const unwatched = type === "unwatched" ? parseUnwatched(data) : undefined;
+      if (unwatched && options.pauseUnwatched !== false) pauser.update(unwatched);
+      if (type === "health") this.emit("health", parseHealth(data));
+    };
+    // Nobody knows who watches when the stream is down: send everything.
+    const lost = () => pauser.update([]);
+    signal.addEventListener("abort", lost);
+    void listen(session.resolve(link), options.token, signal, take, lost);
   }
 
   /** Sends other tracks from now on, without a new session. */
@@ -96,15 +142,22 @@ function addTracks(pc: RTCPeerConnection, media: MediaStream, options: PublishOp
   if (options.videoCodecs?.length) transceiver.setCodecPreferences?.(options.videoCodecs);
 }
 
+type Editor = (change: (parameters: RTCRtpSendParameters) => void) => void;
+
 /**
- * Tells the encoder to give up frames before pixels. Otherwise Chromium spends
- * its first ten seconds at a third of the resolution.
+ * Returns what changes the parameters of the connection's video, one change
+ * after the other: the API refuses those that overlap.
  */
-function preferResolution(pc: RTCPeerConnection): void {
-  for (const sender of pc.getSenders()) {
-    if (sender.track?.kind !== "video") continue;
-    const parameters = sender.getParameters();
-    parameters.degradationPreference = "maintain-resolution";
-    sender.setParameters(parameters).catch(() => {});
-  }
+function editor(pc: RTCPeerConnection): Editor {
+  let turn: Promise<unknown> = Promise.resolve();
+  return (change) => {
+    for (const sender of pc.getSenders()) {
+      if (sender.track?.kind !== "video") continue;
+      turn = turn.then(() => {
+        const parameters = sender.getParameters();
+        change(parameters);
+        return sender.setParameters(parameters).catch(() => {});
+      });
+    }
+  };
 }

@@ -100,11 +100,13 @@ export function liveTable(rows: LayerRow[]): TemplateResult {
       </thead>
       <tbody>
         ${shown.map(
-          (r) => html`<tr data-testid="layer-${r.name}" class=${r.bitrate > 0 ? "" : "off"}>
+          (
+            r,
+          ) => html`<tr data-testid="layer-${r.name}" data-active=${r.active} class=${r.bitrate > 0 ? "" : "off"}>
             <th scope="row">${r.name} <small>${r.codec}</small></th>
             <td>${size(r.width, r.height)}</td>
             <td>${r.kind === "video" && r.fps > 0 ? `${Math.round(r.fps)} fps` : "–"}</td>
-            <td data-testid="bitrate">${bitrate(r.bitrate)}</td>
+            <td data-testid="bitrate" title=${r.active ? "" : "Nobody watches this layer at present"}>${r.active ? bitrate(r.bitrate) : "paused"}</td>
             <td>${millis(r.rtt)}</td>
             <td>${percent(r.loss)}</td>
             <td>${LIMITS[r.limitation] ?? r.limitation}</td>

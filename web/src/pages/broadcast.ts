@@ -4,9 +4,11 @@ import { type LayerRow, layerRows } from "../publish/report.ts";
 import { available, type CodecName, encodings, preferences } from "../publish/settings.ts";
 import { WhipClient } from "../whip.ts";
 import { saveToken, streamOf, takeToken } from "../wire/access.ts";
+import type { Verdict } from "../wire/health.ts";
 import type { PeerState } from "../wire/peer.ts";
 import { type Reading, readStats } from "../wire/stats.ts";
 import { liveTable, type SetupValues, setupForm, statusLine } from "./broadcast-parts.ts";
+import { healthPanel } from "./health.ts";
 import { badName, copyRow, header, Page } from "./shell.ts";
 
 /** /broadcast/{stream}: choose devices, go live, watch over the layers. */
@@ -16,6 +18,7 @@ class BroadcastPage extends Page {
     state: { state: true },
     problem: { state: true },
     rows: { state: true },
+    health: { state: true },
     media: { state: true },
     liveSince: { state: true },
     lists: { state: true },
@@ -24,6 +27,7 @@ class BroadcastPage extends Page {
   declare state: PeerState;
   declare problem: string;
   declare rows: LayerRow[];
+  declare health: Verdict[];
   declare media: MediaStream | undefined;
   declare liveSince: number | undefined;
   declare lists: { cameras: MediaDeviceInfo[]; microphones: MediaDeviceInfo[] };
@@ -44,11 +48,16 @@ class BroadcastPage extends Page {
     this.state = "idle";
     this.problem = "";
     this.rows = [];
+    this.health = [];
     this.media = undefined;
     this.liveSince = undefined;
     this.lists = { cameras: [], microphones: [] };
     if (this.stream) document.title = `Broadcast ${this.stream} · Freshet`;
     this.#client.on("state", ({ state, reason }) => this.#changed(state, reason));
+    this.#client.on("health", (verdicts) => {
+      this.health = verdicts;
+    });
+    this.#client.on("paused", () => void this.#sample());
   }
 
   get live(): boolean {
@@ -88,6 +97,7 @@ class BroadcastPage extends Page {
       this.liveSince = undefined;
       clearInterval(this.#timer);
       this.rows = [];
+      this.health = [];
     }
   }
 
@@ -186,7 +196,7 @@ class BroadcastPage extends Page {
             }
           </div>
           <p class="banner" role="alert" data-testid="problem" ?hidden=${!this.problem}>${this.problem}</p>
-          ${this.live ? liveTable(this.rows) : nothing}
+          ${this.live ? [liveTable(this.rows), healthPanel(this.health)] : nothing}
         </section>
         <aside>
           <div class="headline"><h1>${stream}</h1></div>

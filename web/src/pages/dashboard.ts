@@ -6,6 +6,7 @@ import { bitrate, duration, percent, size } from "../wire/format.ts";
 import { RequestError } from "../wire/problem.ts";
 import { pause } from "../wire/timing.ts";
 import { encoderHelp } from "./encoders.ts";
+import { healthLine } from "./health.ts";
 import { header, Page, tokenForm } from "./shell.ts";
 
 const INTERVAL = 1000;
@@ -147,6 +148,7 @@ function streamCard(s: ApiStream): TemplateResult {
       <span class="numbers" data-testid="viewers"><strong>${s.viewers}</strong> watching</span>
     </div>
     ${s.video ? layerTable(s.video.layers.toReversed()) : nothing}
+    ${s.publisher ? healthLine(s.health ?? []) : nothing}
     <div class="row links">
       <a class="button small" href="/watch/${s.name}">Watch</a>
       <a class="button small quiet" href="/broadcast/${s.name}">Broadcast</a>
@@ -163,7 +165,7 @@ function layerTable(layers: ApiLayer[]): TemplateResult {
           <th scope="row">${l.rid || "video"}</th>
           <td>${size(l.width ?? 0, l.height ?? 0)}</td>
           <td>${l.active && l.frameRate ? `${Math.round(l.frameRate)} fps` : "–"}</td>
-          <td>${l.active ? bitrate(l.bitrate) : "off"}</td>
+          <td>${l.active ? bitrate(l.bitrate) : l.wanted ? "off" : "paused"}</td>
           <td>${percent(l.packets + l.lost > 0 ? l.lost / (l.packets + l.lost) : 0)}</td>
         </tr>`,
       )}

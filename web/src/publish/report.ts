@@ -18,6 +18,8 @@ export interface LayerRow {
   /** "none", "cpu", "bandwidth" or "other" (webrtc-stats). */
   limitation: string;
   keyframes: number;
+  /** False while the layer is paused. */
+  active: boolean;
 }
 
 /**
@@ -46,6 +48,7 @@ export function layerRows(before: Reading | undefined, after: Reading): LayerRow
         loss: stream.remoteLoss,
         limitation: stream.limitation,
         keyframes: stream.keyframes,
+        active: stream.active,
       };
     })
     .sort((a, b) => b.kind.localeCompare(a.kind) || ORDER.indexOf(a.name) - ORDER.indexOf(b.name));

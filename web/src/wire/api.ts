@@ -1,9 +1,12 @@
+import type { Verdict } from "./health.ts";
 import { request } from "./session.ts";
 
 /** One layer as the API tells it. */
 export interface ApiLayer {
   rid: string;
   active: boolean;
+  /** False while nobody watches it; the publisher may have paused it. */
+  wanted: boolean;
   /** bit/s. */
   bitrate: number;
   width?: number;
@@ -21,6 +24,8 @@ export interface ApiStream {
   since: string;
   viewers: number;
   publisher: { since: string; rttMs: number } | null;
+  /** What is judged of the publisher, in a fixed order. */
+  health: Verdict[];
   audio: { codec: string; bitrate: number } | null;
   video: { codec: string; layers: ApiLayer[] } | null;
 }

@@ -4,8 +4,8 @@ import { request } from "./session.ts";
 import { SseParser } from "./sse.ts";
 import { pause } from "./timing.ts";
 
-/** One event of the WHEP server-sent-events extension. */
-export interface WhepEvent {
+/** One event of a session's event stream. */
+export interface SessionEvent {
   type: string;
   data: unknown;
 }
@@ -18,28 +18,57 @@ const SILENCE = 60_000;
  * the Location. Opens it again when it breaks, until the signal aborts or the
  * server says that the session is over.
  */
-export async function subscribe(
+export function subscribe(
   url: string,
   names: string[],
   token: string | undefined,
   signal: AbortSignal,
-  take: (event: WhepEvent) => void,
+  take: (event: SessionEvent) => void,
+): Promise<void> {
+  return keepReading(token, signal, take, async () => {
+    const body = JSON.stringify(names);
+    const headers = { "Content-Type": "application/json" };
+    const made = await request(url, { method: "POST", headers, body, token, signal });
+    return new URL(made.headers.get("Location") ?? "", made.url).href;
+  });
+}
+
+/**
+ * Reads an event stream that is there by itself, with the same perseverance.
+ * `lost` is called each time it breaks.
+ */
+export function listen(
+  url: string,
+  token: string | undefined,
+  signal: AbortSignal,
+  take: (event: SessionEvent) => void,
+  lost: () => void,
+): Promise<void> {
+  return keepReading(token, signal, take, async () => url, lost);
+}
+
+async function keepReading(
+  token: string | undefined,
+  signal: AbortSignal,
+  take: (event: SessionEvent) => void,
+  address: () => Promise<string>,
+  lost?: () => void,
 ): Promise<void> {
   const backoff = new Backoff(500, 5000);
   while (!signal.aborted) {
     try {
-      const body = JSON.stringify(names);
-      const headers = { "Content-Type": "application/json" };
-      const made = await request(url, { method: "POST", headers, body, token, signal });
-      const address = new URL(made.headers.get("Location") ?? "", made.url).href;
-      await read(address, token, signal, (event) => {
+      await read(await address(), token, signal, (event) => {
         backoff.reset();
         take(event);
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof RequestError && !isTemporary(error.status)) return;
+      if (error instanceof RequestError && !isTemporary(error.status)) {
+        lost?.();
+        return;
+      }
     }
+    if (!signal.aborted) lost?.();
     await pause(backoff.next(), signal);
   }
 }
@@ -48,7 +77,7 @@ async function read(
   url: string,
   token: string | undefined,
   signal: AbortSignal,
-  take: (event: WhepEvent) => void,
+  take: (event: SessionEvent) => void,
 ): Promise<void> {
   const quiet = new AbortController();
   const headers = { Accept: "text/event-stream" };

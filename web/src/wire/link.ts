@@ -6,6 +6,8 @@ export interface Link {
 
 /** The relation types of the WHEP extensions that this client uses. */
 export const EXT_EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events";
+/** Our own extension: what a publisher is told of its session. */
+export const EXT_PUBLISHER_EVENTS = "https://github.com/freshet-live/freshet#publisher-events";
 export const EXT_LAYER = "urn:ietf:params:whep:ext:core:layer";
 
 /**
