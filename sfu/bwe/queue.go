@@ -1,0 +1,81 @@
+package bwe
+
+import "math"
+
+const (
+	baseSpan  = 15_000_000 // µs: the least delay of one to two of these is an empty queue
+	nearSpan  = 50_000     // µs: the least delay of one to two of these is the queue now
+	busyEnter = 10_000     // µs of queue at which the bottleneck counts as busy
+	busyLeave = 5_000      // µs
+	busyLeast = 80_000     // µs before a busy period's throughput means anything
+	busyMost  = 400_000    // µs after which the plain window is the better measure
+	gateLeast = 12_000     // µs
+	gateMost  = 50_000     // µs: shallower queues than this show as loss
+)
+
+// least is a minimum over the last one to two spans.
+type least struct {
+	cur, prev int64
+	since     int64
+	on        bool
+}
+
+func (l *least) add(us, span, v int64) {
+	switch {
+	case !l.on || us-l.since >= 2*span || us < l.since-span:
+		*l = least{cur: v, prev: v, since: us, on: true}
+	case us-l.since >= span:
+		l.prev, l.cur, l.since = l.cur, v, us
+	default:
+		l.cur = min(l.cur, v)
+	}
+}
+
+func (l *least) value() int64 { return min(l.cur, l.prev) }
+
+// queue separates the bottleneck's queue from jitter by the least delay of the
+// last moments: jitter spares some packets, a queue none.
+type queue struct {
+	base, near least
+	jitter     float64 // µs above the least, on average
+	busySince  int64   // µs
+	busyLast   int64   // µs
+	busyBytes  int64   // after the first packet
+	busy       bool
+}
+
+// packet takes a packet's arrival and one-way delay, which has an unknown but
+// constant offset, in µs.
+func (q *queue) packet(recv, delay int64, size int) {
+	q.base.add(recv, baseSpan, delay)
+	q.near.add(recv, nearSpan, delay)
+	q.jitter += (float64(delay-q.near.value()) - q.jitter) / 64
+	above := delay - q.base.value()
+	switch {
+	case above < busyLeave:
+		q.busy = false
+	case q.busy:
+		q.busyBytes += int64(size)
+		q.busyLast = max(q.busyLast, recv)
+	case above >= busyEnter:
+		q.busy, q.busySince, q.busyLast, q.busyBytes = true, recv, recv, 0
+	}
+}
+
+// delay is how long the queue is, in µs.
+func (q *queue) delay() int64 { return q.near.value() - q.base.value() }
+
+// gate is the queue in µs below which a rising delay is taken for noise.
+func (q *queue) gate() int64 {
+	return min(max(int64(math.Round(q.jitter)), gateLeast), gateMost)
+}
+
+// throughput is what the bottleneck let through while it was busy, in bit/s:
+// its capacity, however little was sent before. 0 while unknown.
+func (q *queue) throughput() uint64 {
+	span := q.busyLast - q.busySince
+	if !q.busy || span < busyLeast || span > busyMost {
+		return 0
+	}
+	return uint64(q.busyBytes) * 8 * 1e6 / uint64(span)
+}
