@@ -1,14 +1,16 @@
 package bwe
 
 const (
-	clusterSettle  = 40_000  // µs without another packet that end a cluster
-	clusterShadow  = 100_000 // µs after a cluster whose delay is the cluster's doing
-	clusterTimeout = 1_000_000
-	clusterLeast   = 4    // packets that have to arrive
-	clusterSkip    = 0.25 // of its bytes: a token bucket lets the first through at any rate
-	clusterArrive  = 0.8  // of its packets, or the rate was too much
-	clusterKeep    = 0.9  // arriving at this share of the rate sent is keeping up
-	clusterMargin  = 0.95
+	clusterSettle   = 40_000  // µs without another packet that end a cluster
+	clusterShadow   = 100_000 // µs after a cluster whose delay is the cluster's doing
+	clusterTimeout  = 1_000_000
+	clusterLeast    = 4    // packets that have to arrive
+	clusterSkip     = 0.25 // of its bytes: a token bucket lets the first through at any rate
+	clusterArrive   = 0.8  // of its packets, or the rate was too much
+	clusterKeep     = 0.9  // arriving at this share of the rate sent is keeping up
+	clusterEnds     = 0.5  // by first and last arrival, which jitter lengthens
+	clusterMargin   = 0.95
+	clusterShortest = 10_000 // µs
 )
 
 // cluster is the probe under way: all packets between its first and its last,
@@ -26,7 +28,7 @@ func (c *cluster) covers(ext, sent int64) bool {
 	return c.end != 0 && ext >= c.first && sent <= c.end+clusterShadow
 }
 
-// line gathers time against bytes for a least-squares fit.
+// line gathers points for a least-squares fit.
 type line struct{ n, x, y, xx, xy float64 }
 
 func (l *line) add(x, y float64) {
@@ -37,19 +39,25 @@ func (l *line) add(x, y float64) {
 	l.xy += x * y
 }
 
-// rate is bit/s for x in bytes and y in µs; 0 where time does not advance.
-func (l *line) rate() float64 {
-	num, den := l.n*l.xy-l.x*l.y, l.n*l.xx-l.x*l.x
-	if num <= 0 || den <= 0 {
+func (l *line) slope() float64 {
+	den := l.n*l.xx - l.x*l.x
+	if den <= 0 {
 		return 0
 	}
-	return 8e6 * den / num
+	return (l.n*l.xy - l.x*l.y) / den
 }
 
-// evaluate returns the rate in bit/s that the path has shown to carry, 0 when
-// the cluster shows nothing. Lines are fitted, not ends compared, so that jitter
-// averages out; times are relative to the first packet used.
-func (c *cluster) evaluate(h *history) uint64 {
+// tally is what became of a cluster. Times are relative to its first packet
+// used, in µs, each by its own clock.
+type tally struct {
+	packets, came       int
+	bytes, cameBytes    float64 // after the first packet
+	sentEnd             float64
+	recvFirst, recvLast float64
+	delay               line // one-way delay over time of sending
+}
+
+func (c *cluster) tally(h *history) (t tally) {
 	first := max(c.first, h.head-int64(len(h.ring)))
 	var total, sofar float64
 	for s := first; s <= c.last; s++ {
@@ -57,44 +65,53 @@ func (c *cluster) evaluate(h *history) uint64 {
 			total += float64(e.size)
 		}
 	}
-	var sent, recv line
 	var origin *entry
-	var packets, came int
-	var x float64
 	for s := first; s <= c.last; s++ {
 		e := h.at(s)
 		if e == nil {
 			continue
 		}
-		packets++
-		if e.fate == arrived {
-			came++
-		}
 		if sofar += float64(e.size); sofar < clusterSkip*total {
 			continue
 		}
+		t.packets++
 		if origin == nil {
-			if e.fate != arrived {
-				continue
-			}
 			origin = e
+		} else {
+			t.bytes += float64(e.size)
 		}
-		x += float64(e.size)
-		sent.add(x, float64(int32(e.sent-origin.sent)))
-		if e.fate == arrived {
-			recv.add(x, float64(int32(e.recv-origin.recv)))
+		sent := float64(int32(e.sent - origin.sent))
+		t.sentEnd = max(t.sentEnd, sent)
+		if e.fate != arrived {
+			continue
 		}
+		// Differences of 32-bit times survive their wrapping.
+		recv := float64(int32(e.recv - origin.sent))
+		if t.came++; t.came == 1 {
+			t.recvFirst, t.recvLast = recv, recv
+		} else {
+			t.cameBytes += float64(e.size)
+		}
+		t.recvFirst, t.recvLast = min(t.recvFirst, recv), max(t.recvLast, recv)
+		t.delay.add(sent, recv-sent)
 	}
-	if came < clusterLeast || recv.n < clusterLeast-1 {
-		return 0
+	return t
+}
+
+// evaluate returns the rate in bit/s that the path has shown to carry, 0 when
+// the cluster shows nothing, and whether it has kept up with the probe. That is
+// read from the delay's slope, which averages jitter and bursts of media out.
+func (c *cluster) evaluate(h *history) (rate uint64, ok bool) {
+	t := c.tally(h)
+	if t.came < clusterLeast || t.sentEnd < clusterShortest {
+		return 0, false
 	}
-	out, in := sent.rate(), recv.rate()
-	if out == 0 || in == 0 || in > 3*out {
-		return 0
+	share := float64(t.came) / float64(t.packets)
+	out := 8e6 * t.bytes / t.sentEnd
+	in := out / max(1+t.delay.slope(), 0.1)
+	ends := 8e6 * t.cameBytes / max(t.recvLast-t.recvFirst, 1)
+	if in >= clusterKeep*out && share >= clusterArrive && ends >= clusterEnds*out {
+		return uint64(out), true
 	}
-	share := float64(came) / float64(packets)
-	if in >= clusterKeep*out && share >= clusterArrive {
-		return uint64(out)
-	}
-	return uint64(clusterMargin * min(in, out) * share)
+	return uint64(clusterMargin * min(in, ends, out)), false
 }

@@ -4,6 +4,10 @@ import "time"
 
 const (
 	cutFactor    = 0.85      // of what arrives, draft-ietf-rmcat-gcc-02 section 5.5
+	deepLeast    = 150_000   // µs of queue from which a cut also has to empty it
+	deepMost     = 600_000   // µs
+	deepFactor   = 0.25      // further down at most
+	drains       = 0.95      // of what is let through: sending less empties the queue
 	growFar      = 0.08      // per second, far from a known capacity
 	growNear     = 0.03      // per second, near to it
 	nearCapacity = 0.15      // distance from the capacity that counts as near
@@ -30,7 +34,7 @@ func (e *Estimator) control(now int64) {
 		e.lossStep(now, loss)
 	}
 	switch {
-	case e.trend.state == Overusing && e.queue.delay() > e.queue.gate():
+	case e.trend.state == Overusing && e.queue.delay() > e.queue.gate() && e.queue.busyFor() >= e.queue.bursting():
 		e.delayCut(now)
 	case e.trend.state == Normal && e.quiet(now) && !e.losses.excessive():
 		e.grow(now, dt)
@@ -40,7 +44,7 @@ func (e *Estimator) control(now int64) {
 // quiet tells whether the queue is short, or stands for so long after a cut that
 // somebody else must be filling it.
 func (e *Estimator) quiet(now int64) bool {
-	return e.queue.delay() <= e.queue.gate() || (e.cutAt != 0 && now-e.cutAt > standing)
+	return e.queue.delay() <= e.queue.gate() || (e.queue.busyFor() > standing && now-e.cutAt > standing)
 }
 
 func (e *Estimator) calm() bool {
@@ -60,11 +64,18 @@ func (e *Estimator) delayCut(now int64) {
 	if through == 0 {
 		through = e.estimate * cutFactor
 	}
-	if cutFactor*through >= e.estimate {
+	factor := cutFactor
+	switch deep := float64(e.queue.delay()-deepLeast) / (deepMost - deepLeast); {
+	case deep > 0:
+		factor -= deepFactor * min(deep, 1)
+	case float64(e.sentRate.rate(wideWindow)) < drains*through:
+		factor = proven // the queue is one burst's and drains by itself
+	}
+	if factor*through >= e.estimate {
 		return
 	}
 	e.capacity = through
-	e.cut(now, cutFactor*through)
+	e.cut(now, factor*through)
 }
 
 func (e *Estimator) cut(now int64, to float64) {
@@ -88,7 +99,8 @@ func (e *Estimator) grow(now int64, dt float64) {
 			rate = growNear
 		}
 	}
-	next := e.estimate
+	// A cut that had to empty a queue has done so.
+	next := max(e.estimate, cutFactor*e.capacity)
 	if limit := beyondProof*acked + beyondLeast; next < limit {
 		next = min(next*(1+rate*dt)+1000*dt, limit)
 	}
@@ -127,8 +139,8 @@ func (e *Estimator) closeCluster(now int64) {
 	if e.next <= c.last && now-c.end < clusterTimeout+2*e.rtt {
 		return
 	}
-	rate := c.evaluate(&e.history)
-	e.probed = ProbeResult{ID: c.id, Bitrate: rate}
+	rate, ok := c.evaluate(&e.history)
+	e.probed = ProbeResult{ID: c.id, Bitrate: rate, OK: ok}
 	e.probes++
 	c.id = 0
 	if float64(rate) > e.estimate && e.trend.state != Overusing {

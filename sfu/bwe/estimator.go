@@ -89,7 +89,7 @@ func (e *Estimator) Sent(now time.Time, seq uint16, size int, probe uint8) {
 	us := e.micros(now)
 	size = min(max(size, 0), 1<<16-1)
 	if old := e.history.at(e.history.head + 1 - int64(len(e.history.ring))); old != nil &&
-		old.fate == inFlight && e.signal == TransportCC && us-since(us, old.sent) < 2e6 {
+		old.fate == inFlight && e.signal == TransportCC && us-since(us, old.sent) < historyFor {
 		e.history.grow()
 	}
 	p := e.history.push(seq)

@@ -94,6 +94,7 @@ func (e *Estimator) recover(base int64) {
 		if p := e.history.at(s); p != nil && p.fate == inFlight {
 			p.fate = forgotten
 			e.acked.add(e.acked.last, int(p.size))
+			e.queue.untimed(int(p.size))
 		}
 	}
 }

@@ -5,6 +5,7 @@ package bwe
 const (
 	minHistory = 256
 	maxHistory = 4096
+	historyFor = 5_000_000 // µs for which a packet without news is worth more room
 )
 
 type fate uint8

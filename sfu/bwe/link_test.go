@@ -157,8 +157,8 @@ func build(base, last uint16, arrivals map[uint16]int64, count uint8) *rtcp.Tran
 		})
 	}
 	fb.Header = rtcp.Header{
-		Padding: fb.MarshalSize() != int(20+2*len(fb.PacketChunks)), Count: rtcp.FormatTCC,
-		Type: rtcp.TypeTransportSpecificFeedback, Length: uint16(fb.MarshalSize()/4 - 1),
+		Count: rtcp.FormatTCC,
+		Type:  rtcp.TypeTransportSpecificFeedback, Length: uint16(fb.MarshalSize()/4 - 1),
 	}
 	return fb
 }

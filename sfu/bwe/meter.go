@@ -6,10 +6,11 @@ const (
 	buckets    = 16
 )
 
-// The windows that are read, in whole buckets: a quarter and half a second.
+// The windows that are read, in whole buckets: a quarter, half and a whole second.
 const (
 	shortWindow = 4
 	longWindow  = 8
+	wideWindow  = 15
 )
 
 // meter measures a bit rate over the last second of its own clock.

@@ -5,28 +5,27 @@ import "time"
 const (
 	probeStep     = 2.0 // times the estimate: a wrong guess costs one short queue
 	probeHeadroom = 1.2 // over what is wanted: a rate only just proven is lost to the first noise
-	probeSuccess  = 0.9 // of the probe's rate has to be shown
 	probeLength   = 60 * time.Millisecond
 	probeLongest  = 250 * time.Millisecond
-	probeJitters  = 4     // a cluster is this many times longer than the jitter
+	probeJitters  = 6     // a cluster is this many times longer than the jitter
 	probePackets  = 8     // at least
 	probeBytes    = 1_600 // at least
 	probePacket   = 1_200 // bytes at most
-	probeTimeout  = 3 * time.Second
-	probeWait     = time.Second      // after the first failure, doubling
+	probeShare    = 0.4   // of a cluster is padding at least: media comes in bursts
+	probeTimeout  = 2 * time.Second
+	probeWait     = time.Second / 2  // after the first failure, doubling
 	probeWaitMost = 4 * time.Second  // while the way up stays closed
 	probeDistrust = 16 * time.Second // while success after success proves wrong
 	probeTrial    = 10 * time.Second // in which a success can prove wrong
 )
 
-// Probe is one cluster of padding to send: Bytes in Packets over Duration, which
-// is Bitrate. Media sent meanwhile counts: padding only fills up what is missing.
-// Every padding packet is told to Estimator.Sent with the ID; media may be, too.
+// Probe is one cluster of padding to send, on top of the media: Bytes in Packets,
+// spread evenly over Duration, each told to Estimator.Sent with the ID.
 type Probe struct {
 	ID       uint8         // 1..255
-	Bitrate  uint64        // bit/s
-	Bytes    int           // on the wire
-	Duration time.Duration // over which Bytes are spread evenly
+	Bitrate  uint64        // bit/s of padding and media together, as expected
+	Bytes    int           // of padding on the wire
+	Duration time.Duration // no shorter: a burst proves nothing
 	Packets  int           // least number of packets to make of Bytes
 }
 
@@ -61,7 +60,7 @@ func (p *Prober) Plan(now time.Time, estimate, wanted uint64, s Stats) (Probe, b
 	rate := min(probeStep*float64(estimate), probeHeadroom*float64(wanted))
 	long := max(probeLength, probeJitters*s.Jitter, time.Duration(probeBytes*8/rate*float64(time.Second)))
 	long = min(long, probeLongest)
-	size := int(rate * long.Seconds() / 8)
+	size := int(max(rate-float64(s.Sent), probeShare*rate) * long.Seconds() / 8)
 	p.pending = Probe{
 		ID: p.id, Bitrate: uint64(rate), Bytes: size, Duration: long,
 		Packets: max(probePackets, (size+probePacket-1)/probePacket),
@@ -79,11 +78,11 @@ func (p *Prober) settle(now time.Time, s Stats) bool {
 	if !answered && now.Sub(p.sentAt) < probeTimeout+2*s.RTT {
 		return false
 	}
-	if answered && float64(s.Probe.Bitrate) >= probeSuccess*float64(p.pending.Bitrate) {
+	if answered && s.Probe.OK {
 		if p.raised == 0 {
 			p.wait = min(p.wait, probeWaitMost)
 		}
-		p.raised, p.raisedAt, p.cuts = p.pending.Bitrate, now, s.Cuts
+		p.raised, p.raisedAt, p.cuts = s.Probe.Bitrate, now, s.Cuts
 		p.notUntil = now
 	} else {
 		p.wait = min(max(2*p.wait, probeWait), max(p.wait, probeWaitMost))

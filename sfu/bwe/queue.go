@@ -3,14 +3,16 @@ package bwe
 import "math"
 
 const (
-	baseSpan  = 15_000_000 // µs: the least delay of one to two of these is an empty queue
-	nearSpan  = 50_000     // µs: the least delay of one to two of these is the queue now
-	busyEnter = 10_000     // µs of queue at which the bottleneck counts as busy
-	busyLeave = 5_000      // µs
-	busyLeast = 80_000     // µs before a busy period's throughput means anything
-	busyMost  = 400_000    // µs after which the plain window is the better measure
-	gateLeast = 12_000     // µs
-	gateMost  = 50_000     // µs: shallower queues than this show as loss
+	baseSpan    = 15_000_000 // µs: the least delay of one to two of these is an empty queue
+	nearSpan    = 50_000     // µs: the least delay of one to two of these is the queue now
+	busyEnter   = 10_000     // µs of queue at which the bottleneck counts as busy
+	busyLeave   = 5_000      // µs
+	busyLeast   = 80_000     // µs: a shorter busy period is a burst, and its throughput means nothing
+	busyEnough  = 250_000    // µs: no burst is longer
+	busyJitters = 6
+	busyMost    = 400_000 // µs after which the plain window measures it as well
+	gateLeast   = 12_000  // µs
+	gateMost    = 50_000  // µs: shallower queues than this show as loss
 )
 
 // least is a minimum over the last one to two spans.
@@ -50,15 +52,21 @@ func (q *queue) packet(recv, delay int64, size int) {
 	q.base.add(recv, baseSpan, delay)
 	q.near.add(recv, nearSpan, delay)
 	q.jitter += (float64(delay-q.near.value()) - q.jitter) / 64
-	above := delay - q.base.value()
-	switch {
-	case above < busyLeave:
+	switch long := q.delay(); {
+	case long < busyLeave:
 		q.busy = false
 	case q.busy:
 		q.busyBytes += int64(size)
 		q.busyLast = max(q.busyLast, recv)
-	case above >= busyEnter:
+	case long >= busyEnter:
 		q.busy, q.busySince, q.busyLast, q.busyBytes = true, recv, recv, 0
+	}
+}
+
+// untimed counts bytes that arrived in a busy period at a time unknown.
+func (q *queue) untimed(size int) {
+	if q.busy {
+		q.busyBytes += int64(size)
 	}
 }
 
@@ -70,11 +78,25 @@ func (q *queue) gate() int64 {
 	return min(max(int64(math.Round(q.jitter)), gateLeast), gateMost)
 }
 
+// busyFor is how long the bottleneck has been busy, in µs.
+func (q *queue) busyFor() int64 {
+	if !q.busy {
+		return 0
+	}
+	return q.busyLast - q.busySince
+}
+
+// bursting is how long the bottleneck has to be busy before that is more than a
+// burst, and its throughput more than jitter, in µs.
+func (q *queue) bursting() int64 {
+	return min(max(busyJitters*int64(q.jitter), busyLeast), busyEnough)
+}
+
 // throughput is what the bottleneck let through while it was busy, in bit/s:
 // its capacity, however little was sent before. 0 while unknown.
 func (q *queue) throughput() uint64 {
-	span := q.busyLast - q.busySince
-	if !q.busy || span < busyLeast || span > busyMost {
+	span := q.busyFor()
+	if span < q.bursting() || span > busyMost {
 		return 0
 	}
 	return uint64(q.busyBytes) * 8 * 1e6 / uint64(span)

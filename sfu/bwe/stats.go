@@ -71,5 +71,6 @@ type Stats struct {
 // ProbeResult is what a cluster has shown.
 type ProbeResult struct {
 	ID      uint8  // 0: no cluster was evaluated yet
-	Bitrate uint64 // bit/s; 0: nothing
+	Bitrate uint64 // bit/s that the path has carried; 0: unknown
+	OK      bool   // the path has kept up with the cluster
 }

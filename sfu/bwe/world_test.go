@@ -118,7 +118,6 @@ func (w *world) burst(ms, bytes int) {
 		size := bytes / n
 		w.send(ms, size+40, 0)
 		bytes -= size
-		w.padded += size
 	}
 }
 
@@ -141,7 +140,6 @@ func (w *world) pad(ms int) {
 // run lets the world turn from one millisecond to another.
 func (w *world) run(from, to int) {
 	for ms := from; ms < to; ms++ {
-		before := w.est.sentRate
 		if ms%20 == 0 {
 			w.send(ms, 120, 0)
 		}
@@ -157,7 +155,6 @@ func (w *world) run(from, to int) {
 			}
 			w.pad(ms)
 		}
-		_ = before
 		w.recv.coming = append(w.recv.coming, w.link.step(ms)...)
 		w.recv.take(int64(ms) * 1000)
 		if ms%w.every == 0 {
