@@ -3,27 +3,29 @@ package bwe
 import "time"
 
 const (
-	cutFactor    = 0.85      // of what arrives, draft-ietf-rmcat-gcc-02 section 5.5
-	deepLeast    = 150_000   // µs of queue from which a cut also has to empty it
-	deepMost     = 600_000   // µs
-	deepFactor   = 0.25      // further down at most
-	drains       = 0.95      // of what is let through: sending less empties the queue
-	growFar      = 0.08      // per second, far from a known capacity
-	growNear     = 0.03      // per second, near to it
-	nearCapacity = 0.15      // distance from the capacity that counts as near
-	beyondProof  = 1.25      // growth beyond what arrives, in shares of it
-	beyondLeast  = 20_000.0  // bit/s on top
-	proven       = 0.95      // of what arrives with no queue is carried for sure
-	appLimited   = 0.75      // of the estimate: less sent is the application's choice
-	standing     = 5_000_000 // µs after a cut: a queue that still stands is not ours
-	calmAfterCut = 1_000_000 // µs
-	holdAfterCut = 500_000   // µs
-	cutsApart    = 100_000   // µs, and a round trip more
-	silenceAfter = 600_000   // µs without feedback
-	silenceStep  = 300_000   // µs
-	silenceOwed  = 10        // packets: a viewer that gets next to nothing has nothing to tell
-	silenceCut   = 0.7
-	ccLasts      = 3_000_000 // µs for which transport-cc outranks the other signals
+	cutFactor     = 0.85      // of what arrives, draft-ietf-rmcat-gcc-02 section 5.5
+	deepLeast     = 150_000   // µs of queue from which a cut also has to empty it
+	deepMost      = 600_000   // µs
+	deepFactor    = 0.25      // further down at most
+	drains        = 0.95      // of what is let through: sending less empties the queue
+	growFar       = 0.08      // per second, far from a known capacity
+	growNear      = 0.03      // per second, near to it
+	nearCapacity  = 0.15      // distance from the capacity that counts as near
+	beyondProof   = 1.25      // growth beyond what arrives, in shares of it
+	beyondLeast   = 20_000.0  // bit/s on top
+	proven        = 0.95      // of what arrives with no queue is carried for sure
+	appLimited    = 0.75      // of the estimate: less sent is the application's choice
+	standing      = 5_000_000 // µs after a cut: a queue that still stands is not ours
+	standingQueue = 40_000    // µs beyond the gate
+	standingLeast = 1_000_000 // µs for which a queue stands before that is congestion
+	calmAfterCut  = 1_000_000 // µs
+	holdAfterCut  = 500_000   // µs
+	cutsApart     = 100_000   // µs, and a round trip more
+	silenceAfter  = 600_000   // µs without feedback
+	silenceStep   = 300_000   // µs
+	silenceOwed   = 10        // packets: a viewer that gets next to nothing has nothing to tell
+	silenceCut    = 0.7
+	ccLasts       = 3_000_000 // µs for which transport-cc outranks the other signals
 )
 
 // control takes one step after a transport-cc message.
@@ -34,17 +36,28 @@ func (e *Estimator) control(now int64) {
 		e.lossStep(now, loss)
 	}
 	switch {
-	case e.trend.state == Overusing && e.queue.delay() > e.queue.gate() && e.queue.busyFor() >= e.queue.bursting():
+	case e.congested(now):
 		e.delayCut(now)
 	case e.trend.state == Normal && e.quiet(now) && !e.losses.excessive():
 		e.grow(now, dt)
 	}
 }
 
-// quiet tells whether the queue is short, or stands for so long after a cut that
+// quiet tells whether the queue is short, or has outlived a cut for so long that
 // somebody else must be filling it.
 func (e *Estimator) quiet(now int64) bool {
-	return e.queue.delay() <= e.queue.gate() || (e.queue.busyFor() > standing && now-e.cutAt > standing)
+	after := now - e.cutAt
+	return e.queue.delay() <= e.queue.gate() || (after > standing && e.queue.busyFor() > after)
+}
+
+// congested tells whether the queue grows, or stands without our having done
+// anything about it: slow growth escapes the trend.
+func (e *Estimator) congested(now int64) bool {
+	delay, busy := e.queue.delay(), e.queue.busyFor()
+	if busy > standingLeast && delay > standingQueue+e.queue.gate() && now-e.cutAt > busy {
+		return true
+	}
+	return e.trend.state == Overusing && delay > e.queue.gate() && busy >= e.queue.bursting()
 }
 
 func (e *Estimator) calm() bool {

@@ -52,13 +52,14 @@ func (q *queue) packet(recv, delay int64, size int) {
 	q.base.add(recv, baseSpan, delay)
 	q.near.add(recv, nearSpan, delay)
 	q.jitter += (float64(delay-q.near.value()) - q.jitter) / 64
+	idle := max(busyLeave, int64(q.jitter)/2)
 	switch long := q.delay(); {
-	case long < busyLeave:
+	case long < idle:
 		q.busy = false
 	case q.busy:
 		q.busyBytes += int64(size)
 		q.busyLast = max(q.busyLast, recv)
-	case long >= busyEnter:
+	case long >= 2*idle:
 		q.busy, q.busySince, q.busyLast, q.busyBytes = true, recv, recv, 0
 	}
 }
