@@ -85,7 +85,8 @@ type receiver struct {
 	next     uint16
 	started  bool
 	count    uint8
-	got      int // bytes
+	got      int   // bytes
+	skew     int64 // µs on top of the usual one
 }
 
 func (r *receiver) take(now int64) {
@@ -104,8 +105,9 @@ func (r *receiver) take(now int64) {
 	}
 }
 
-// skew is how far the viewer's clock is from the server's.
-const skew = 987_654_321
+// skew is how far the viewer's clock is from the server's, in µs: its reference
+// times wrap half a minute after the start.
+const skew = 1<<24*tick - 30_000_000 + 321
 
 func (r *receiver) feedback() *rtcp.TransportLayerCC {
 	if len(r.arrivals) == 0 {
@@ -119,6 +121,7 @@ func (r *receiver) feedback() *rtcp.TransportLayerCC {
 		}
 	}
 	fb := build(r.next, newest, r.arrivals, r.count)
+	fb.ReferenceTime = (fb.ReferenceTime + uint32(r.skew/tick)) & (1<<24 - 1)
 	r.next = newest + 1
 	r.count++
 	clear(r.arrivals)

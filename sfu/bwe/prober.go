@@ -16,6 +16,7 @@ const (
 	probeWait     = time.Second / 2  // after the first failure, doubling
 	probeWaitMost = 4 * time.Second  // while the way up stays closed
 	probeDistrust = 16 * time.Second // while success after success proves wrong
+	probeProgress = 1.15             // times the estimate: more than noise
 	probeTrial    = 10 * time.Second // in which a success can prove wrong
 )
 
@@ -34,6 +35,7 @@ type Prober struct {
 	id       uint8
 	pending  Probe // ID 0: none
 	sentAt   time.Time
+	from     uint64 // bit/s: the estimate when it was sent
 	notUntil time.Time
 	wait     time.Duration
 	raised   uint64 // bit/s of the newest success; 0 when it is no longer on trial
@@ -65,7 +67,7 @@ func (p *Prober) Plan(now time.Time, estimate, wanted uint64, s Stats) (Probe, b
 		ID: p.id, Bitrate: uint64(rate), Bytes: size, Duration: long,
 		Packets: max(probePackets, (size+probePacket-1)/probePacket),
 	}
-	p.sentAt = now
+	p.sentAt, p.from = now, estimate
 	return p.pending, true
 }
 
@@ -86,6 +88,9 @@ func (p *Prober) settle(now time.Time, s Stats) bool {
 		p.notUntil = now
 	} else {
 		p.wait = min(max(2*p.wait, probeWait), max(p.wait, probeWaitMost))
+		if answered && float64(s.Probe.Bitrate) > probeProgress*float64(p.from) {
+			p.wait = probeWait // short of the aim, but the way up is open
+		}
 		p.notUntil = now.Add(p.wait)
 	}
 	p.pending.ID = 0

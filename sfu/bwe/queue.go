@@ -3,16 +3,17 @@ package bwe
 import "math"
 
 const (
-	baseSpan    = 15_000_000 // µs: the least delay of one to two of these is an empty queue
-	nearSpan    = 50_000     // µs: the least delay of one to two of these is the queue now
-	busyEnter   = 10_000     // µs of queue at which the bottleneck counts as busy
-	busyLeave   = 5_000      // µs
-	busyLeast   = 80_000     // µs: a shorter busy period is a burst, and its throughput means nothing
-	busyEnough  = 250_000    // µs: no burst is longer
-	busyJitters = 6
-	busyMost    = 400_000 // µs after which the plain window measures it as well
-	gateLeast   = 12_000  // µs
-	gateMost    = 50_000  // µs: shallower queues than this show as loss
+	baseSpan      = 15_000_000 // µs: the least delay of one to two of these is an empty queue
+	nearSpan      = 50_000     // µs: the least delay of one to two of these is the queue now
+	busyEnter     = 10_000     // µs of queue at which the bottleneck counts as busy
+	busyLeave     = 5_000      // µs
+	busyLeast     = 80_000     // µs: a shorter busy period is a burst, and its throughput means nothing
+	busyEnough    = 250_000    // µs: no burst is longer
+	busyJitters   = 6
+	busyMost      = 400_000 // µs after which the plain window measures it as well
+	jitterPackets = 64
+	gateLeast     = 12_000 // µs
+	gateMost      = 50_000 // µs: shallower queues than this show as loss
 )
 
 // least is a minimum over the last one to two spans.
@@ -40,6 +41,7 @@ func (l *least) value() int64 { return min(l.cur, l.prev) }
 type queue struct {
 	base, near least
 	jitter     float64 // µs above the least, on average
+	packets    int     // that jitter rests on
 	busySince  int64   // µs
 	busyLast   int64   // µs
 	busyBytes  int64   // after the first packet
@@ -51,7 +53,8 @@ type queue struct {
 func (q *queue) packet(recv, delay int64, size int) {
 	q.base.add(recv, baseSpan, delay)
 	q.near.add(recv, nearSpan, delay)
-	q.jitter += (float64(delay-q.near.value()) - q.jitter) / 64
+	q.packets = min(q.packets+1, jitterPackets)
+	q.jitter += (float64(delay-q.near.value()) - q.jitter) / float64(q.packets)
 	idle := max(busyLeave, int64(q.jitter)/2)
 	switch long := q.delay(); {
 	case long < idle:

@@ -80,7 +80,6 @@ type world struct {
 	echo    []echo
 	trace   []sample
 	probes  int
-	seed    int64
 }
 
 type echo struct {
@@ -104,6 +103,10 @@ func newWorld(src source, l *link) *world {
 	}
 	w := &world{est: New(Config{}), src: src, link: l, every: 100}
 	w.recv.arrivals = map[uint16]int64{}
+	// Sequence numbers wrap after some seconds, and 32 bits of microseconds after
+	// twenty and a half: nothing may come of either.
+	w.seq = 65_000
+	w.est.Sent(at(20_500).Add(-(1<<32)*time.Microsecond), w.seq-1, 100, 0)
 	return w
 }
 
