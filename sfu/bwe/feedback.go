@@ -187,10 +187,9 @@ func (m *message) arrived(p *entry, ext int64) {
 	m.heard++
 	sent := since(m.now, p.sent)
 	p.fate, p.recv = arrived, uint32(m.recv)
-	switch was {
-	case missing:
+	if was == missing {
 		e.losses.count(1, -1)
-	case inFlight:
+	} else {
 		e.losses.count(1, 0)
 	}
 	if was != forgotten {

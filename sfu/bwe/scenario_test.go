@@ -68,7 +68,6 @@ type bounds struct {
 	low      float64 // bit/s: least estimate from 5 s on
 	lateLow  float64 // bit/s: least estimate in the last 10 s
 	high     float64 // bit/s: greatest estimate while the link is low, from 22 s on
-	sent     float64 // bit/s: mean sent from 5 s on, at least
 	queue    float64 // ms: mean from 5 s on, at most
 	switches int
 }

@@ -65,8 +65,8 @@ func (t *trend) packet(sent, recv int64) {
 	t.cur = group{firstSent: sent, lastSent: sent, lastRecv: recv, on: true}
 }
 
-// delta takes how much longer than its predecessor a group was on the way, and
-// how long after it it was sent, both in ms.
+// delta takes how much longer a group was on the way than its predecessor, and
+// how much later it was sent, both in ms.
 func (t *trend) delta(d, sent float64, recv int64) {
 	if t.n == 0 {
 		t.origin, t.threshold = recv, thresholdInit
