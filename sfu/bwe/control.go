@@ -35,6 +35,7 @@ func (e *Estimator) control(now int64) {
 	if loss, ok := e.losses.close(now); ok {
 		e.lossStep(now, loss)
 	}
+	e.settle()
 	switch {
 	case e.congested(now):
 		e.delayCut(now)
@@ -54,10 +55,24 @@ func (e *Estimator) quiet(now int64) bool {
 // anything about it: slow growth escapes the trend.
 func (e *Estimator) congested(now int64) bool {
 	delay, busy := e.queue.delay(), e.queue.busyFor()
-	if busy > standingLeast && delay > standingQueue+e.queue.gate() && now-e.cutAt > busy {
+	if busy > standingLeast && delay > standingQueue+e.queue.gate() && now-e.cutAt > busy && !e.limited() {
 		return true
 	}
-	return e.trend.state == Overusing && delay > e.queue.gate() && busy >= e.queue.bursting()
+	return e.trend.state == Overusing && e.queue.growing() && delay > e.queue.gate() && busy >= e.queue.bursting()
+}
+
+// limited tells whether less is sent than the path is believed to carry.
+func (e *Estimator) limited() bool {
+	return float64(e.sentRate.rate(wideWindow)) < appLimited*e.estimate
+}
+
+// settle lets the queue forget a delay that no traffic of ours explains: all that
+// is sent arrives, and yet the delay neither grows nor shrinks.
+func (e *Estimator) settle() {
+	if sent := float64(e.sentRate.rate(wideWindow)); e.losses.smooth < lossHold+e.losses.own &&
+		float64(e.acked.rate(wideWindow)) > proven*sent && (e.limited() || sent < proven*e.capacity) {
+		e.queue.settle()
+	}
 }
 
 func (e *Estimator) calm() bool {

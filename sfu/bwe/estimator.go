@@ -132,7 +132,7 @@ func (e *Estimator) Stats() Stats {
 		Queue:      time.Duration(e.queue.delay()) * time.Microsecond,
 		Jitter:     time.Duration(e.queue.jitter) * time.Microsecond,
 		Delay:      e.trend.state,
-		AppLimited: float64(sent) < appLimited*e.estimate,
+		AppLimited: e.limited(),
 		Calm:       e.calm(),
 		Signal:     e.signal,
 		Probe:      e.probed,

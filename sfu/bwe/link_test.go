@@ -13,6 +13,7 @@ type link struct {
 	rate     func(ms int) float64 // bit/s
 	queueMax int                  // bytes; a packet that does not fit is lost
 	delay    time.Duration        // one way
+	longer   int                  // ms: when the way becomes 60 ms longer; 0: never
 	jitter   time.Duration        // uniform on top of it, towards the viewer
 	inOrder  bool                 // jitter does not reorder
 	loss     func(ms int, r *rand.Rand) bool
@@ -63,6 +64,9 @@ func (l *link) step(ms int) (out []packet) {
 			continue
 		}
 		p.at = int64(ms)*1000 + l.delay.Microseconds()
+		if l.longer > 0 && ms >= l.longer {
+			p.at += 60_000
+		}
 		if l.jitter > 0 {
 			p.at += l.rng.Int63n(l.jitter.Microseconds())
 		}

@@ -5,15 +5,16 @@ import "math"
 const (
 	baseSpan      = 15_000_000 // µs: the least delay of one to two of these is an empty queue
 	nearSpan      = 50_000     // µs: the least delay of one to two of these is the queue now
-	busyEnter     = 10_000     // µs of queue at which the bottleneck counts as busy
-	busyLeave     = 5_000      // µs
+	busyLeave     = 5_000      // µs of queue at which the bottleneck is idle again; it is busy at twice that
 	busyLeast     = 80_000     // µs: a shorter busy period is a burst, and its throughput means nothing
 	busyEnough    = 250_000    // µs: no burst is longer
-	busyJitters   = 6
-	busyMost      = 400_000 // µs after which the plain window measures it as well
-	jitterPackets = 64
-	gateLeast     = 12_000 // µs
-	gateMost      = 50_000 // µs: shallower queues than this show as loss
+	busyJitters   = 6          // a burst is no longer than so many times the jitter
+	busyMost      = 400_000    // µs after which the plain window measures it as well
+	jitterPackets = 64         // that the average rests on
+	flatFor       = 3_000_000  // µs for which a delay stays the same before it is the path's own
+	flatWithin    = 6_000      // µs, or an eighth of it
+	gateLeast     = 12_000     // µs
+	gateMost      = 50_000     // µs: shallower queues than this show as loss
 )
 
 // least is a minimum over the last one to two spans.
@@ -46,6 +47,9 @@ type queue struct {
 	busyLast   int64   // µs
 	busyBytes  int64   // after the first packet
 	busy       bool
+	busyAt     int64 // µs of queue when the busy period began
+	flat       int64 // µs of queue
+	flatSince  int64 // µs: since when it has stayed about there
 }
 
 // packet takes a packet's arrival and one-way delay, which has an unknown but
@@ -64,6 +68,24 @@ func (q *queue) packet(recv, delay int64, size int) {
 		q.busyLast = max(q.busyLast, recv)
 	case long >= 2*idle:
 		q.busy, q.busySince, q.busyLast, q.busyBytes = true, recv, recv, 0
+		q.busyAt, q.flat, q.flatSince = long, long, recv
+	}
+	if !near(q.delay(), q.flat) {
+		q.flat, q.flatSince = q.delay(), recv
+	}
+}
+
+func near(a, b int64) bool { return max(a-b, b-a) <= max(flatWithin, b/8) }
+
+// growing tells a queue that fills from a path that has become longer: that
+// happens in one jump.
+func (q *queue) growing() bool { return q.delay() > q.busyAt+max(flatWithin/2, q.busyAt/8) }
+
+// settle takes a delay that has stayed the same for long as the path's own. The
+// caller knows that no queue of its own making would stay so.
+func (q *queue) settle() {
+	if q.busy && q.busyLast-q.flatSince > flatFor {
+		q.base, q.busy = q.near, false
 	}
 }
 
