@@ -19,18 +19,21 @@ func TestHistoryWrapsSkipsAndGrows(t *testing.T) {
 	assert.EqualValues(t, 1, h.at(h.extend(65_530)).size)
 	assert.Nil(t, h.at(h.extend(14)), "not sent yet")
 	assert.Nil(t, h.push(13), "repeated")
-	*h.push(20) = entry{size: 99, fate: inFlight}
-	assert.Nil(t, h.at(h.extend(15)), "skipped")
+	for i := uint16(14); i < 300; i++ {
+		*h.push(i) = entry{size: i, fate: inFlight}
+	}
+	*h.push(320) = entry{size: 99, fate: inFlight}
+	assert.Nil(t, h.at(h.extend(310)), "skipped")
 	h.grow()
 	require.Len(t, h.ring, 2*minHistory)
-	assert.EqualValues(t, 20, h.at(h.extend(13)).size)
-	assert.EqualValues(t, 99, h.at(h.extend(20)).size)
+	assert.EqualValues(t, 299, h.at(h.extend(299)).size)
+	assert.EqualValues(t, 99, h.at(h.extend(320)).size)
 	for range 10 {
 		h.grow()
 	}
 	assert.Len(t, h.ring, maxHistory)
 	*h.push(30_000) = entry{size: 7, fate: inFlight}
-	assert.Nil(t, h.at(h.extend(20)), "too old")
+	assert.Nil(t, h.at(h.extend(320)), "too old")
 }
 
 func TestHistoryGrowsOnlyForWhatIsInFlight(t *testing.T) {
@@ -98,6 +101,7 @@ func TestQueueIsNotJitter(t *testing.T) {
 		q.packet(us, 100_000+r.Int63n(40_000), 1000)
 	}
 	assert.GreaterOrEqual(t, q.delay(), int64(100_000))
+	assert.Greater(t, q.bursting(), int64(90_000), "longer than a burst, and than jitter lets mean anything")
 	assert.InDelta(t, 1.6e6, float64(q.throughput()), 1e5, "1000 bytes in 5 ms")
 }
 

@@ -5,13 +5,14 @@ import "math"
 const (
 	baseSpan      = 15_000_000 // µs: the least delay of one to two of these is an empty queue
 	nearSpan      = 50_000     // µs: the least delay of one to two of these is the queue now
+	floorSpan     = 1_200_000  // µs: the least delay of one to two of these is the queue between bursts
 	busyLeave     = 5_000      // µs of queue at which the bottleneck is idle again; it is busy at twice that
 	busyLeast     = 80_000     // µs: a shorter busy period is a burst, and its throughput means nothing
 	busyEnough    = 250_000    // µs: no burst is longer
 	busyJitters   = 6          // a burst is no longer than so many times the jitter
 	busyMost      = 400_000    // µs after which the plain window measures it as well
 	jitterPackets = 64         // that the average rests on
-	flatFor       = 3_000_000  // µs for which a delay stays the same before it is the path's own
+	flatFor       = 2_500_000  // µs for which a delay stays the same before it is the path's own
 	flatWithin    = 6_000      // µs, or an eighth of it
 	gateLeast     = 12_000     // µs
 	gateMost      = 50_000     // µs: shallower queues than this show as loss
@@ -40,16 +41,19 @@ func (l *least) value() int64 { return min(l.cur, l.prev) }
 // queue separates the bottleneck's queue from jitter by the least delay of the
 // last moments: jitter spares some packets, a queue none.
 type queue struct {
-	base, near least
-	jitter     float64 // µs above the least, on average
-	packets    int     // that jitter rests on
-	busySince  int64   // µs
-	busyLast   int64   // µs
-	busyBytes  int64   // after the first packet
-	busy       bool
-	busyAt     int64 // µs of queue when the busy period began
-	flat       int64 // µs of queue
-	flatSince  int64 // µs: since when it has stayed about there
+	base      least   // an empty queue
+	near      least   // the queue now
+	floor     least   // the queue between bursts
+	last      int64   // µs: the newest arrival
+	jitter    float64 // µs above the least, on average
+	packets   int     // that jitter rests on
+	busySince int64   // µs
+	busyLast  int64   // µs
+	busyBytes int64   // after the first packet
+	busy      bool
+	busyAt    int64 // µs of queue when the busy period began
+	flat      int64 // µs of queue between bursts
+	flatSince int64 // µs: since when it has stayed about there
 }
 
 // packet takes a packet's arrival and one-way delay, which has an unknown but
@@ -68,13 +72,16 @@ func (q *queue) packet(recv, delay int64, size int) {
 		q.busyLast = max(q.busyLast, recv)
 	case long >= 2*idle:
 		q.busy, q.busySince, q.busyLast, q.busyBytes = true, recv, recv, 0
-		q.busyAt, q.flat, q.flatSince = long, long, recv
+		q.busyAt = long
 	}
-	if !near(q.delay(), q.flat) {
-		q.flat, q.flatSince = q.delay(), recv
+	q.floor.add(recv, floorSpan, delay)
+	if !near(q.floor.value()-q.base.value(), q.flat) {
+		q.flat, q.flatSince = q.floor.value()-q.base.value(), recv
 	}
+	q.last = recv
 }
 
+// near tells whether two delays are about the same.
 func near(a, b int64) bool { return max(a-b, b-a) <= max(flatWithin, b/8) }
 
 // growing tells a queue that fills from a path that has become longer: that
@@ -84,8 +91,8 @@ func (q *queue) growing() bool { return q.delay() > q.busyAt+max(flatWithin/2, q
 // settle takes a delay that has stayed the same for long as the path's own. The
 // caller knows that no queue of its own making would stay so.
 func (q *queue) settle() {
-	if q.busy && q.busyLast-q.flatSince > flatFor {
-		q.base, q.busy = q.near, false
+	if q.flat > 2*busyLeave && q.last-q.flatSince > flatFor {
+		q.base, q.busy = q.floor, false
 	}
 }
 
