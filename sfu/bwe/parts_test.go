@@ -96,6 +96,7 @@ func TestQueueIsNotJitter(t *testing.T) {
 	}
 	assert.Less(t, q.delay(), int64(10_000))
 	assert.InDelta(t, 20_000, q.jitter, 6_000)
+	assert.InDelta(t, 20_000, q.gate(), 6_000, "a queue shorter than the jitter is noise")
 	assert.Zero(t, q.busyFor())
 	for us := int64(3_000_000); us < 3_300_000; us += 5_000 {
 		q.packet(us, 100_000+r.Int63n(40_000), 1000)
