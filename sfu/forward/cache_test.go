@@ -2,6 +2,7 @@ package forward
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -60,4 +61,29 @@ func TestCacheAgreesWithAMap(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is kept is bounded in bytes and time, and what was forgotten for it
+// does not come back: it may have been forwarded.
+func TestCacheIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		size  int
+		every time.Duration
+		kept  uint64
+	}{
+		"bytes": {size: 64 << 10, every: time.Millisecond, kept: maxCacheBytes / (64 << 10)},
+		"time":  {size: 1, every: time.Second, kept: uint64(maxCacheAge/time.Second) + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := NewCache(8192)
+			const last = 1000
+			for seq := range uint64(last + 1) {
+				p := &media.Packet{Seq: seq, Arrival: began.Add(time.Duration(seq) * c.every), Payload: make([]byte, c.size)}
+				require.True(t, cache.Put(p))
+			}
+			require.NotNil(t, cache.Packet(last-c.kept+1))
+			require.Nil(t, cache.Packet(last-c.kept))
+			require.False(t, cache.Put(&media.Packet{Seq: last - c.kept, Arrival: began}))
+		})
+	}
 }

@@ -117,48 +117,45 @@ func (m *Munger) segment() *segment { return &m.segments[(m.turns-1)%keptSegment
 // Switch begins the turn of a Layer with its first Packet, which Munge then
 // takes. Its number follows the highest one sent, its timestamp is later by
 // the time between the captures (R13, R19).
-func (m *Munger) Switch(l *media.Layer, p *media.Packet) { m.begin(l, p, p, replay{}) }
-
-// Replay begins the turn of a Layer like Switch, with a keyframe from its
-// History. Edge is the Layer's newest Packet; the viewer catches up with it at
-// speed times real time (at least 2). Due tells when to send each Packet.
-//
-// Replayed Frames get timestamps of the time at which they are due, not of
-// their capture, so that the viewer's jitter buffer sees a stream that is
-// merely fast. The numbers of the live Packets stay what they would be without
-// the replay, and with them TimestampOffset and the sender reports.
-func (m *Munger) Replay(l *media.Layer, p, edge *media.Packet, speed int) {
-	m.begin(l, p, edge, newReplay(p.Timestamp, edge.Timestamp, speed))
+func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
+	next := m.next(l, p)
+	next.timestamp = m.offset(l, p)
+	m.begin(p, next)
 }
 
-// Due returns how long after the begin of a Replay to send a Packet, and false
-// when it is not part of one: then it is live.
-func (m *Munger) Due(p *media.Packet) (after time.Duration, replayed bool) {
-	if m.turns == 0 {
-		return 0, false
-	}
+// Ahead reports whether a Packet of the current Layer comes after all that
+// were sent.
+func (m *Munger) Ahead(p *media.Packet) bool {
 	g := m.segment()
-	ticks, replayed := g.replay.after(p)
-	return time.Duration(ticks) * time.Second / time.Duration(clockRate(g.layer)), replayed
+	return p.Seq-g.first+g.outFirst > m.highest
 }
 
-// begin starts a turn with Packet p, timed so that Packet live, perhaps a later
-// one, is as far from what was sent as it was captured later.
-func (m *Munger) begin(l *media.Layer, p, live *media.Packet, r replay) {
-	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1, replay: r}
-	if m.turns > 0 {
-		at := m.lastSource + m.TimestampOffset() + m.distance(l, live)
-		if int32(at-m.lastOut) < 1 { // signed distance modulo 2^32
-			at = m.lastOut + 1
-		}
-		next.timestamp = at - live.Timestamp
-	}
+// next returns a turn that begins with a Packet, its timestamps not yet moved.
+func (m *Munger) next(l *media.Layer, p *media.Packet) segment {
+	next := segment{layer: l, first: p.Seq, outFirst: m.highest + 1}
 	if d := &p.Descriptor; d.PictureIDPos != 0 && m.hasPicture {
 		next.pictureID = m.lastPicture + 1 - d.PictureID
 	}
 	if d := &p.Descriptor; d.TL0PicIdxPos != 0 && m.hasTL0 {
 		next.tl0 = m.lastTL0 + 1 - d.TL0PicIdx
 	}
+	return next
+}
+
+// offset returns how to move timestamps so that Packet live is as far from
+// what was sent as it was captured later.
+func (m *Munger) offset(l *media.Layer, live *media.Packet) uint32 {
+	if m.turns == 0 {
+		return 0
+	}
+	at := m.lastSource + m.TimestampOffset() + m.distance(l, live)
+	if int32(at-m.lastOut) < 1 { // signed distance modulo 2^32
+		at = m.lastOut + 1
+	}
+	return at - live.Timestamp
+}
+
+func (m *Munger) begin(p *media.Packet, next segment) {
 	m.turns++
 	*m.segment() = next
 	m.note(p, next.out(p))

@@ -1,52 +1,79 @@
 package forward
 
-import "github.com/freshet-live/freshet/sfu/media"
+import (
+	"time"
+
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+// Catchup says how a Replay reaches the live edge.
+type Catchup struct {
+	// Edge is the Layer's newest Packet, and Since how long ago it came.
+	Edge  *media.Packet
+	Since time.Duration
+	// Speed is how many times as fast as real time the Frames are sent; less
+	// than MinSpeed counts as that, more than MaxSpeed as that.
+	Speed float64
+	// Hold is how long the first Frame, the keyframe, takes to send: all
+	// others are due that much later.
+	Hold time.Duration
+}
+
+// The bounds of Catchup.Speed.
+const (
+	MinSpeed = 1.25
+	MaxSpeed = 20
+)
 
 // replay moves the timestamps of a turn that begins behind the live edge. Its
 // Frames are sent speed times as fast as they were captured, while the edge
-// goes on; Frame x, counted in ticks from the first one, is due x/speed after
-// the begin, when the edge is at lag + x/speed. That is its timestamp. The two
-// meet at lag * speed/(speed-1); from there on Frames keep their own.
+// goes on; Frame x, counted in ticks from the first one, is due hold + x/speed
+// after the begin, when the edge is at lag + hold + x/speed. That is its
+// timestamp. The two meet at (lag + hold) * speed/(speed-1); from there on
+// Frames keep their own.
 //
 // As it depends on nothing but the Packet, a repaired or repeated Packet gets
 // the timestamp of its Frame again. The zero value moves nothing.
 type replay struct {
 	from  uint32 // the Source's timestamp of the first Packet
 	lag   uint32 // ticks from there to the edge
+	hold  uint32 // ticks that the first Frame takes
 	meets uint32 // ticks from there to where the edge is reached
-	speed uint32
+	speed uint32 // in 1/speedUnit
 	// end is the sequence number of the first live Packet, 0 until it came: a
 	// timestamp alone would be behind again when it has wrapped.
 	end uint64
 }
 
 const (
-	minSpeed = 2
-	maxSpeed = 1000
+	speedUnit = 64
 	// maxLag bounds what is replayed, in ticks: 20 minutes at 90 kHz.
 	maxLag = 20 * 60 * defaultClockRate
 )
 
-// newReplay plans to catch up from one timestamp with another. There is
-// nothing to catch up with when the edge is not ahead.
-func newReplay(from, edge uint32, speed int) replay {
-	lag := edge - from
-	if lag == 0 || lag > maxLag {
+// newReplay plans to catch up from one timestamp with the edge, which is lag
+// ticks ahead. There is nothing to catch up with when it is not.
+func newReplay(from, lag, hold uint32, speed float64) replay {
+	if lag == 0 || lag > maxLag || hold > maxLag {
 		return replay{}
 	}
-	k := uint32(max(minSpeed, min(speed, maxSpeed))) // bounded
-	meets := uint64(lag) * uint64(k) / uint64(k-1)
-	return replay{from: from, lag: lag, meets: uint32(meets), speed: k} // at most twice maxLag
+	k := uint32(max(MinSpeed, min(speed, MaxSpeed)) * speedUnit)
+	meets := uint64(lag+hold) * uint64(k) / uint64(k-speedUnit)
+	return replay{from: from, lag: lag, hold: hold, meets: uint32(meets), speed: k} // below 2^31 by the bounds
 }
 
 // after returns in how many ticks from the begin a Packet is due, and false
 // when it is live.
 func (r *replay) after(p *media.Packet) (ticks uint32, replayed bool) {
 	x := p.Timestamp - r.from
-	if x >= r.meets || r.end != 0 && p.Seq >= r.end {
+	switch {
+	case x >= r.meets || r.end != 0 && p.Seq >= r.end:
 		return 0, false
+	case x == 0:
+		return 0, true
+	default:
+		return r.hold + uint32(uint64(x)*speedUnit/uint64(r.speed)), true // less than x
 	}
-	return x / r.speed, true
 }
 
 // move returns the timestamp, in the Source's count, under which a Packet goes
@@ -66,4 +93,44 @@ func (r *replay) reach(p *media.Packet) {
 	if _, replayed := r.after(p); !replayed {
 		r.end = p.Seq
 	}
+}
+
+// Replay begins the turn of a Layer like Switch, with a keyframe from its
+// History, from which the viewer catches up with the live edge. Due tells when
+// to send each Packet.
+//
+// Replayed Frames get timestamps of the time at which they are due, not of
+// their capture, so that the viewer's jitter buffer sees a stream that is
+// merely fast. The numbers of the live Packets stay what they would be without
+// the replay, and with them TimestampOffset and the sender reports.
+func (m *Munger) Replay(l *media.Layer, p *media.Packet, c Catchup) {
+	rate := clockRate(l)
+	ticks := func(d time.Duration) uint32 {
+		return uint32(max(0, min(d, maxPause)).Microseconds() * rate / 1e6) // bounded
+	}
+	lag := c.Edge.Timestamp - p.Timestamp + ticks(c.Since)
+	next := m.next(l, p)
+	if m.turns > 0 && m.segment().layer == l {
+		// The Layer goes on under the same clock; only what is replayed must
+		// come after what was sent.
+		next.timestamp = m.segment().timestamp
+		if sent := m.lastOut - next.timestamp - p.Timestamp; int32(lag-sent) < 1 { // signed distance modulo 2^32
+			lag = sent + 1
+		}
+	} else {
+		next.timestamp = m.offset(l, c.Edge)
+	}
+	next.replay = newReplay(p.Timestamp, lag, ticks(c.Hold), c.Speed)
+	m.begin(p, next)
+}
+
+// Due returns how long after the begin of a Replay to send a Packet, and false
+// when it is not part of one: then it is live.
+func (m *Munger) Due(p *media.Packet) (after time.Duration, replayed bool) {
+	if m.turns == 0 {
+		return 0, false
+	}
+	g := m.segment()
+	ticks, replayed := g.replay.after(p)
+	return time.Duration(ticks) * time.Second / time.Duration(clockRate(g.layer)), replayed
 }

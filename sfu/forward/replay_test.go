@@ -17,14 +17,16 @@ func TestReplayCatchesUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := newEncoding(rapid.Uint64Range(0, 1<<40).Draw(t, "seq"), rapid.Uint32().Draw(t, "timestamp"))
 		behind := rapid.IntRange(1, 150).Draw(t, "frames behind")
-		speed := rapid.IntRange(2, 64).Draw(t, "speed")
+		speed := float64(rapid.IntRange(5*speedUnit/4, MaxSpeed*speedUnit).Draw(t, "speed")) / speedUnit
+		since := time.Duration(rapid.IntRange(0, 33).Draw(t, "since")) * time.Millisecond
+		hold := time.Duration(rapid.IntRange(0, 100).Draw(t, "hold")) * time.Millisecond
 		var frames []*media.Packet
-		for i := range 400 {
+		for i := range 350 {
 			frames = append(frames, e.packet(began.Add(time.Duration(i)*time.Second/30)))
 		}
 		first, edge := frames[0], frames[behind]
 		m := NewMunger(0)
-		m.Replay(e.Layer, first, edge, speed)
+		m.Replay(e.Layer, first, Catchup{Edge: edge, Since: since, Speed: speed, Hold: hold})
 		last, caughtUp := uint32(0), 0
 		for i, p := range frames {
 			after, replayed := m.Due(p)
@@ -40,16 +42,46 @@ func TestReplayCatchesUp(t *testing.T) {
 				continue
 			}
 			caughtUp = i
+			if i == 1 {
+				require.GreaterOrEqual(t, after, hold-time.Millisecond)
+			}
 			elapsed := out.Timestamp - edge.Timestamp
-			require.InDelta(t, after.Seconds()*90000, elapsed, 1, "the edge's timestamp when it is due")
+			require.InDelta(t, (since + after).Seconds()*90000, elapsed, 2, "the edge's timestamp when it is due")
 			_, same, again := m.Source(uint16(out.Seq))
 			require.Same(t, p, same)
 			require.Equal(t, out, again, "R6: a repeated Packet has the same timestamp")
 		}
-		meets := float64(behind) * float64(speed) / float64(speed-1)
-		require.InDelta(t, min(meets, 399), caughtUp, 1)
+		lag := float64(behind) + 30*(since+hold).Seconds()
+		require.InDelta(t, min(lag*speed/(speed-1), 349), caughtUp, 1)
 		require.Zero(t, m.TimestampOffset())
 	})
+}
+
+// A newer keyframe, or a second start, moves the cursor within the Layer: what
+// follows is later than what was sent, and the live numbers stay.
+func TestReplayAgain(t *testing.T) {
+	for _, from := range []int{61, 0} {
+		e := newEncoding(0, 0)
+		m := NewMunger(0)
+		var frames []*media.Packet
+		for i := range 160 {
+			frames = append(frames, e.packet(began.Add(time.Duration(i)*time.Second/30)))
+		}
+		m.Replay(e.Layer, frames[0], Catchup{Edge: frames[59], Speed: 10})
+		last := uint32(0)
+		for _, p := range frames[:50] {
+			last = munge(t, &m, e.Layer, p).Timestamp
+		}
+		require.Greater(t, last, frames[61].Timestamp, "ahead of the next edge")
+		m.Replay(e.Layer, frames[from], Catchup{Edge: frames[61], Speed: 10})
+		require.Zero(t, m.TimestampOffset())
+		for _, p := range frames[from:] {
+			out := munge(t, &m, e.Layer, p)
+			require.Positive(t, int32(out.Timestamp-last))
+			last = out.Timestamp
+		}
+		require.Equal(t, frames[159].Timestamp, last)
+	}
 }
 
 // A replay in the middle of a session: the live timestamps go on by capture
@@ -65,7 +97,7 @@ func TestReplayAfterAnotherLayer(t *testing.T) {
 		e.packet(began)
 	}
 	edge := e.packet(began.Add(100 * time.Millisecond))
-	m.Replay(e.Layer, first, edge, 11)
+	m.Replay(e.Layer, first, Catchup{Edge: edge, Speed: 11})
 	require.Equal(t, Out{Seq: 1, Timestamp: 5000 + 9000}, munge(t, &m, e.Layer, first))
 	require.Equal(t, uint32(5000+9000), edge.Timestamp+m.TimestampOffset())
 
@@ -82,11 +114,11 @@ func TestReplayEnds(t *testing.T) {
 	_, replayed := m.Due(key)
 	require.False(t, replayed)
 	first := e.packet(began)
-	m.Replay(e.Layer, first, &media.Packet{Timestamp: 90_000}, 0)
+	m.Replay(e.Layer, first, Catchup{Edge: &media.Packet{Timestamp: 90_000}})
 	_, replayed = m.Due(&media.Packet{Seq: 1, Timestamp: 3000})
 	require.True(t, replayed)
-	live := &media.Packet{Seq: 1, Timestamp: 200_000}
-	require.Equal(t, uint32(200_000), munge(t, &m, e.Layer, live).Timestamp)
+	live := &media.Packet{Seq: 1, Timestamp: 500_000}
+	require.Equal(t, uint32(500_000), munge(t, &m, e.Layer, live).Timestamp)
 	wrapped := &media.Packet{Seq: 1 << 30, Timestamp: 3000}
 	_, replayed = m.Due(wrapped)
 	require.False(t, replayed, "13 hours later")
@@ -99,7 +131,7 @@ func TestReplayWithoutALagIsASwitch(t *testing.T) {
 			e := newEncoding(0, 100)
 			m := NewMunger(3)
 			p := e.packet(began)
-			m.Replay(e.Layer, p, &media.Packet{Timestamp: edge}, 8)
+			m.Replay(e.Layer, p, Catchup{Edge: &media.Packet{Timestamp: edge}, Speed: 8})
 			_, replayed := m.Due(p)
 			require.False(t, replayed)
 			require.Equal(t, Out{Seq: 3, Timestamp: 100}, munge(t, &m, e.Layer, p))

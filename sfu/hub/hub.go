@@ -52,8 +52,10 @@ const (
 	defaultMaxStreams       = 10_000
 	tick                    = 250 * time.Millisecond
 	maxPending              = 32
-	videoCacheSize          = 2048
-	audioCacheSize          = 256
+	// A video Layer's Cache can hold a GOP of 30 s at 2.5 Mbit/s by number;
+	// its bounds in bytes and time come first mostly.
+	videoCacheSize = 8192
+	audioCacheSize = 256
 )
 
 // Hub holds all Streams of this Node.
