@@ -124,6 +124,7 @@ func (g *group) fanOut() {
 		if to == nil {
 			continue
 		}
+		v.pacer.refill(g.worker.now, v.paceRate())
 		for i := range g.batch {
 			v.forward(to, &g.batch[i])
 		}

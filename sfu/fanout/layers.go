@@ -83,20 +83,33 @@ func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {
 func (v *Viewer) restart(now time.Time, ssrc uint32) {
 	if t := v.video; t != nil && ssrc == t.ssrc {
 		v.stats.PLIs++
+		if v.replayFailed(now, t) {
+			return
+		}
 		t.selector.Restart()
 		v.wantKeyframe(now)
 	}
 }
 
-// wantKeyframe asks for a keyframe if the viewer waits for one. The Layer
-// merges the requests of all who ask.
+// wantKeyframe gets the viewer a keyframe if it waits for one: from the Layer's
+// History, or by a request. The Layer merges the requests of all who ask.
 func (v *Viewer) wantKeyframe(now time.Time) {
 	t := v.video
 	if t == nil {
 		return
 	}
-	if l := t.selector.NeedKeyframe(); l != nil {
-		t.asked = now
-		l.RequestKeyframe(now)
+	l := t.selector.NeedKeyframe()
+	if l == nil {
+		t.needed = time.Time{}
+		return
 	}
+	if t.needed.IsZero() {
+		t.needed = now
+	}
+	waiting := t.replay.waiting && t.cursor.Layer() == l
+	if !waiting && v.serve(now, l) && l.Obedience(now) == media.Obedient {
+		return
+	}
+	t.asked = now
+	l.RequestKeyframe(now)
 }

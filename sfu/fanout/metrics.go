@@ -27,6 +27,7 @@ type metrics struct {
 	packets       prometheus.Counter
 	bytes         prometheus.Counter
 	retransmitted prometheus.Counter
+	replays       prometheus.Counter
 	dropped       [dropReasons]prometheus.Counter
 	handshakes    *prometheus.CounterVec
 }
@@ -62,6 +63,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		packets:       counter("packets_total", "RTP packets sent to viewers, without repetitions."),
 		bytes:         counter("bytes_total", "RTP payload bytes sent to viewers, without repetitions."),
 		retransmitted: counter("retransmitted_total", "RTP packets sent again after a NACK."),
+		replays:       counter("replays_total", "Times that a viewer was served from a cached keyframe."),
 		handshakes:    vec("handshakes_total", "DTLS handshakes by result and SRTP profile.", "result", "profile"),
 	}
 	drops := vec("dropped_total", "Packets dropped, by reason.", "reason")
@@ -87,6 +89,7 @@ func (m *metrics) add(c *counters) {
 	m.packets.Add(float64(c.packets))
 	m.bytes.Add(float64(c.bytes))
 	m.retransmitted.Add(float64(c.retransmitted))
+	m.replays.Add(float64(c.replays))
 	for i, n := range c.dropped {
 		if n > 0 {
 			m.dropped[i].Add(float64(n))

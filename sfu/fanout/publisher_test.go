@@ -70,10 +70,14 @@ type testSource struct {
 	mu     sync.Mutex
 	wanted map[*media.Layer]bool
 	asked  atomic.Int64
+	deaf   atomic.Bool // keyframe requests are counted and ignored
 }
 
 func (s *testSource) RequestKeyframe(l *media.Layer) {
 	s.asked.Add(1)
+	if s.deaf.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wanted[l] = true
@@ -94,6 +98,7 @@ type testPublisher struct {
 	source *testSource
 	pub    *hub.Publication
 	layers []*testLayer
+	gop    int // frames from one keyframe to the next; 0: only on request
 	stop   func()
 }
 
@@ -109,7 +114,12 @@ type testLayer struct {
 // Layer each 10 ms; RIDs name the video Layers from the lowest.
 func (r *rig) publish(t testing.TB, stream string, video media.Codec, rids ...string) *testPublisher {
 	t.Helper()
-	p := r.publishSilent(t, stream, video, rids...)
+	return r.run(t, r.publishSilent(t, stream, video, rids...))
+}
+
+// run lets a publisher send.
+func (r *rig) run(t testing.TB, p *testPublisher) *testPublisher {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -164,7 +174,7 @@ func (p *testPublisher) frame(l *testLayer, now time.Time) {
 	if l.Kind == media.Audio {
 		count, ticks = 1, 480
 	}
-	key := l.Kind == media.Audio || p.source.take(l.Layer.Layer) || l.frames == 0
+	key := l.Kind == media.Audio || p.source.take(l.Layer.Layer) || l.frames == 0 || p.gop > 0 && l.frames%p.gop == 0
 	for i := range count {
 		pkt := &media.Packet{
 			Seq: l.seq, Timestamp: l.ts, Arrival: now, Marker: i == count-1,

@@ -17,18 +17,28 @@ const (
 	remembered = 128
 	// maxNACKed is how many packets one NACK may ask for: a keyframe's worth.
 	maxNACKed = 512
+	// What waits longer comes too late to be played.
+	maxRepairWait = 500 * time.Millisecond
 )
 
 // repairs limits the repetitions to one viewer.
 type repairs struct {
 	budget int // bytes
 	filled time.Time
+	// queue holds what waits for the pacer, oldest first.
+	queue []queuedRepair
 	// recent holds when a packet was last repeated, by the low bits of its
 	// sequence number.
 	recent [remembered]struct {
 		seq uint16
 		at  time.Time
 	}
+}
+
+// queuedRepair is a repetition that was asked for at an instant.
+type queuedRepair struct {
+	seq uint16
+	at  time.Time
 }
 
 func newRepairs(now time.Time) *repairs { return &repairs{budget: repairRate, filled: now} }
@@ -59,7 +69,7 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 	if t.repairs == nil {
 		t.repairs = newRepairs(now)
 	}
-	interval := min(max(v.stats.RTT, minRepairInterval), maxRepairInterval)
+	interval := v.repairInterval()
 	asked := 0
 	for _, pair := range nacks {
 		if asked >= maxNACKed {
@@ -69,9 +79,61 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 		pair.Range(func(seq uint16) bool {
 			asked++
 			v.stats.NACKs++
-			v.repeat(now, t, seq, interval)
+			v.repeatOrQueue(now, t, seq, interval)
 			return true
 		})
+	}
+	v.noteLoss(t, asked)
+}
+
+func (v *Viewer) repeatOrQueue(now time.Time, t *track, seq uint16, interval time.Duration) {
+	r := t.repairs
+	switch {
+	case !v.pacer.empty() && len(r.queue) == 0:
+		v.repeat(now, t, seq, interval)
+	case len(r.queue) >= maxNACKed:
+		v.worker.total.dropped[dropRepair]++
+	default:
+		r.queue = append(r.queue, queuedRepair{seq: seq, at: now})
+		v.worker.pace(v)
+	}
+}
+
+// pumpRepairs sends queued repetitions as far as the budget goes, and reports
+// whether some are left.
+func (v *Viewer) pumpRepairs(now time.Time) (more bool) {
+	for _, t := range [...]*track{v.audio, v.video} {
+		if t == nil || t.repairs == nil || len(t.repairs.queue) == 0 {
+			continue
+		}
+		r, done := t.repairs, 0
+		interval := v.repairInterval()
+		for done < len(r.queue) && !v.pacer.empty() {
+			if q := r.queue[done]; now.Sub(q.at) <= maxRepairWait {
+				v.repeat(now, t, q.seq, interval)
+			} else {
+				v.worker.total.dropped[dropRepair]++
+			}
+			done++
+		}
+		r.queue = append(r.queue[:0], r.queue[done:]...)
+		more = more || len(r.queue) > 0
+	}
+	return more
+}
+
+func (v *Viewer) repairInterval() time.Duration {
+	return min(max(v.stats.RTT, minRepairInterval), maxRepairInterval)
+}
+
+// noteLoss gives a replay up that the path does not take.
+func (v *Viewer) noteLoss(t *track, lost int) {
+	r := &t.replay
+	if !r.on {
+		return
+	}
+	if r.nacked += lost; r.nacked > lossyCount && r.nacked*lossyShare > r.sent {
+		t.wait(0)
 	}
 }
 

@@ -37,12 +37,15 @@ type track struct {
 	}
 	rtxSeq  uint64
 	repairs *repairs // nil until the first NACK
+	cursor  forward.Cursor
+	replay  replayState
 
 	sent       uint32 // packets, as sender reports count them
 	octets     uint32
 	reports    int // sender reports sent
 	nextReport time.Time
 	asked      time.Time // when a keyframe was last asked for
+	needed     time.Time // since when one is needed
 	reported   bool      // the viewer has reported on this Track
 }
 
@@ -96,22 +99,31 @@ func (t *track) decodable(layers []*media.Layer, active []bool) ([]*media.Layer,
 	return some, sends
 }
 
-// admit decides on a Packet and numbers it. It returns false for one that is
-// not for this viewer.
-func (t *track) admit(l *media.Layer, p *media.Packet) (forward.Out, bool) {
+// admit decides on a live Packet, which may begin the turn of its Layer. It
+// returns false for one that is not for this viewer, or that the Cursor sends.
+func (t *track) admit(l *media.Layer, p *media.Packet) bool {
 	take, switched := t.selector.Accept(l, p)
 	if !take || len(p.Payload) > maxPacket {
-		return forward.Out{}, false
+		return false
 	}
 	if switched {
-		i := t.pick(l.Codec)
-		if i < 0 {
-			return forward.Out{}, false
+		if !t.setFormat(l) {
+			return false
 		}
-		t.format = &t.params.Codecs[i]
+		t.cursor.Stop()
+		t.replay = replayState{}
 		t.munger.Switch(l, p)
 	}
-	return t.munger.Munge(l, p)
+	return t.cursor.Pass(l, p)
+}
+
+// setFormat takes the format for a Layer, and reports whether there is one.
+func (t *track) setFormat(l *media.Layer) bool {
+	i := t.pick(l.Codec)
+	if i >= 0 {
+		t.format = &t.params.Codecs[i]
+	}
+	return i >= 0
 }
 
 // sameFormat reports whether a Layer, which may be of an earlier turn, goes out
@@ -198,6 +210,7 @@ func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (pay
 		return 0, false
 	}
 	w.batch.Commit(*to, n)
+	v.pacer.take(n)
 	return len(body), true
 }
 

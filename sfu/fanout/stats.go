@@ -15,6 +15,10 @@ type ViewerStats struct {
 	// NACKs counts packets asked for again, PLIs keyframes asked for.
 	NACKs uint64 `json:"nacks"`
 	PLIs  uint64 `json:"plis"`
+	// Replays counts how often the viewer was served from a cached keyframe.
+	Replays uint64 `json:"replays"`
+	// Waiting is set while the picture stands still until the next keyframe.
+	Waiting bool `json:"waiting"`
 	// Dropped counts packets that were meant for the viewer and not sent.
 	Dropped uint64 `json:"dropped"`
 	// RTT is the round-trip time by the viewer's last report, 0 while unknown.

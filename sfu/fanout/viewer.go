@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshet-live/freshet/sfu/fanout/icelite"
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
+	"github.com/freshet-live/freshet/sfu/forward"
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/media"
 )
@@ -55,6 +56,8 @@ type Viewer struct {
 	wants        int // what it has declared; see declare
 	stats        ViewerStats
 	transportSeq uint16
+	pacer        pacer
+	paced        bool // in the worker's list of those with something to send later
 }
 
 // Ufrag returns the local ICE username fragment for the answer; after
@@ -182,11 +185,22 @@ func (v *Viewer) forward(to *wire.Route, q *queued) {
 	if t == nil {
 		return
 	}
-	out, ok := t.admit(q.layer, q.packet)
-	if !ok {
+	if !t.admit(q.layer, q.packet) {
 		return
 	}
-	o := t.original(q.packet, out)
+	if t == v.video && v.pacer.empty() && t.munger.Ahead(q.packet) {
+		t.cursor.Begin(q.layer, q.packet.Seq)
+		v.worker.pace(v)
+		return
+	}
+	if out, ok := t.munger.Munge(q.layer, q.packet); ok {
+		v.send(t, to, q.packet, out)
+	}
+}
+
+// send sends one Packet for the first time.
+func (v *Viewer) send(t *track, to *wire.Route, p *media.Packet, out forward.Out) {
+	o := t.original(p, out)
 	size, ok := v.worker.writeRTP(v, t, to, &o)
 	if !ok {
 		v.stats.Dropped++
@@ -258,6 +272,7 @@ func (v *Viewer) publish() {
 		if l := v.video.selector.Current(); l != nil {
 			v.stats.RID = l.RID
 		}
+		v.stats.Waiting = v.video.replay.waiting
 	}
 	v.mu.Lock()
 	v.published = v.stats

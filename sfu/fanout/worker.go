@@ -24,10 +24,14 @@ type worker struct {
 
 	viewers []*Viewer // all, connected or not
 	touched []*group  // those with Packets in the present burst
+	paced   []*Viewer // those with something to send later
 	spare   work      // the other half of the inbox
 	total   counters  // since the last tick
 	now     time.Time // when the present step began
+	pumped  time.Time // when what is paced last went on
 	scratch []byte    // for one RTCP datagram in the clear
+
+	more bool // something paced waits for the next slot
 
 	load int // viewers; guarded by the registry's lock
 }
@@ -36,6 +40,7 @@ type worker struct {
 // atomic operation.
 type counters struct {
 	packets, bytes, retransmitted uint64
+	replays                       uint64
 	dropped                       [dropReasons]uint64
 }
 
@@ -50,7 +55,14 @@ func (w *worker) run(ctx context.Context) {
 	defer tick.Stop()
 	gather := time.NewTimer(time.Hour)
 	defer gather.Stop()
+	next := time.NewTimer(time.Hour) // the next slot
+	defer next.Stop()
+	armed := false
 	for {
+		if !armed && w.more {
+			next.Reset(slot)
+			armed = true
+		}
 		select {
 		case <-ctx.Done():
 			w.step(w.inbox.close())
@@ -58,6 +70,11 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			w.tick(now)
+			continue
+		case <-next.C:
+			armed = false
+			w.pump(time.Now())
+			w.flush()
 			continue
 		case <-w.inbox.wake:
 		}
@@ -98,9 +115,38 @@ func (w *worker) step(k work) {
 		r.viewer.feedback.Add(-1)
 		r.viewer.receive(now, r.data)
 	}
+	if now.Sub(w.pumped) >= slot/2 {
+		w.pump(now)
+	}
 	w.flush()
 	k.reset()
 	w.spare = k
+}
+
+// pace remembers a viewer that has something to send later.
+func (w *worker) pace(v *Viewer) {
+	w.more = true
+	if !v.paced {
+		v.paced = true
+		w.paced = append(w.paced, v)
+	}
+}
+
+// pump gives every viewer that is paced its slot's worth.
+func (w *worker) pump(now time.Time) {
+	w.now, w.pumped, w.more = now, now, false
+	kept := w.paced[:0]
+	for _, v := range w.paced {
+		if v.pump(now) {
+			w.more = true
+		} else if !v.standsStill() {
+			v.paced = false
+			continue
+		}
+		kept = append(kept, v)
+	}
+	clear(w.paced[len(kept):])
+	w.paced = kept
 }
 
 func (w *worker) flush() {

@@ -76,9 +76,11 @@ type Munger struct {
 	segments [keptSegments]segment
 	turns    int
 
-	highest     uint64 // highest outgoing sequence number so far
-	lastSource  uint32 // the Source's timestamp of the latest Frame sent
-	lastOut     uint32 // the outgoing one
+	highest     uint64       // highest outgoing sequence number so far
+	lastLayer   *media.Layer // of the latest Frame sent
+	lastSource  uint32       // its timestamp by the Source
+	lastOffset  uint32       // what its turn adds to that
+	lastOut     uint32       // the outgoing timestamp
 	lastArrival time.Time
 	lastPicture uint16
 	lastTL0     uint8
@@ -120,15 +122,19 @@ func (m *Munger) segment() *segment { return &m.segments[(m.turns-1)%keptSegment
 func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
 	next := m.next(l, p)
 	next.timestamp = m.offset(l, p)
-	m.begin(p, next)
+	m.begin(next)
+	m.note(p, next.out(p))
 }
 
 // Ahead reports whether a Packet of the current Layer comes after all that
 // were sent.
 func (m *Munger) Ahead(p *media.Packet) bool {
 	g := m.segment()
-	return p.Seq-g.first+g.outFirst > m.highest
+	return m.ahead(p.Seq - g.first + g.outFirst)
 }
+
+// ahead compares outgoing numbers; before the first, highest may be below zero.
+func (m *Munger) ahead(seq uint64) bool { return int64(seq-m.highest) > 0 } //nolint:gosec // wraps by design
 
 // next returns a turn that begins with a Packet, its timestamps not yet moved.
 func (m *Munger) next(l *media.Layer, p *media.Packet) segment {
@@ -145,27 +151,28 @@ func (m *Munger) next(l *media.Layer, p *media.Packet) segment {
 // offset returns how to move timestamps so that Packet live is as far from
 // what was sent as it was captured later.
 func (m *Munger) offset(l *media.Layer, live *media.Packet) uint32 {
-	if m.turns == 0 {
+	if m.lastLayer == nil {
 		return 0
 	}
-	at := m.lastSource + m.TimestampOffset() + m.distance(l, live)
+	at := m.lastSource + m.lastOffset + m.distance(l, live)
 	if int32(at-m.lastOut) < 1 { // signed distance modulo 2^32
 		at = m.lastOut + 1
 	}
 	return at - live.Timestamp
 }
 
-func (m *Munger) begin(p *media.Packet, next segment) {
-	m.turns++
+func (m *Munger) begin(next segment) {
+	if m.turns == 0 || m.segment().outFirst != next.outFirst {
+		m.turns++
+	} // else nothing was sent of the last turn, and its number is free
 	*m.segment() = next
-	m.note(p, next.out(p))
 }
 
 // distance returns the ticks from the capture of the latest Frame sent to that
 // of a new Layer's Packet, modulo 2^32.
 func (m *Munger) distance(l *media.Layer, p *media.Packet) uint32 {
 	d := p.Arrival.Sub(m.lastArrival)
-	old, okOld := m.segment().layer.Clock()
+	old, okOld := m.lastLayer.Clock()
 	now, okNow := l.Clock()
 	if okOld && okNow && old.Rate > 0 && now.Rate > 0 {
 		byClock := now.Time(p.Timestamp).Sub(old.Time(m.lastSource))
@@ -187,6 +194,7 @@ func clockRate(l *media.Layer) int64 {
 // note remembers the Packet with the highest number so far.
 func (m *Munger) note(p *media.Packet, o Out) {
 	m.highest = o.Seq
+	m.lastLayer, m.lastOffset = m.segment().layer, m.segment().timestamp
 	m.lastSource, m.lastArrival, m.lastOut = p.Timestamp, p.Arrival, o.Timestamp
 	if p.Descriptor.PictureIDPos != 0 {
 		m.lastPicture, m.hasPicture = o.PictureID, true
@@ -208,7 +216,7 @@ func (m *Munger) Munge(l *media.Layer, p *media.Packet) (Out, bool) {
 		return Out{}, false
 	}
 	o := g.out(p)
-	if o.Seq > m.highest {
+	if m.ahead(o.Seq) {
 		m.advance(p, o)
 	}
 	return o, true
@@ -230,7 +238,7 @@ func (m *Munger) advance(p *media.Packet, o Out) {
 // 4585 section 6.2.1). The Packet is nil when the number was not used, or its
 // turn is too long ago, or the Layer's History has forgotten it.
 func (m *Munger) Source(seq uint16) (l *media.Layer, p *media.Packet, out Out) {
-	if m.turns == 0 {
+	if m.lastLayer == nil {
 		return nil, nil, Out{}
 	}
 	age := uint64(uint16(m.highest) - seq) // distance modulo 2^16

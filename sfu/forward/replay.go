@@ -110,7 +110,7 @@ func (m *Munger) Replay(l *media.Layer, p *media.Packet, c Catchup) {
 	}
 	lag := c.Edge.Timestamp - p.Timestamp + ticks(c.Since)
 	next := m.next(l, p)
-	if m.turns > 0 && m.segment().layer == l {
+	if m.turns > 0 && m.segment().layer == l && m.lastLayer != nil {
 		// The Layer goes on under the same clock; only what is replayed must
 		// come after what was sent.
 		next.timestamp = m.segment().timestamp
@@ -121,7 +121,7 @@ func (m *Munger) Replay(l *media.Layer, p *media.Packet, c Catchup) {
 		next.timestamp = m.offset(l, c.Edge)
 	}
 	next.replay = newReplay(p.Timestamp, lag, ticks(c.Hold), c.Speed)
-	m.begin(p, next)
+	m.begin(next)
 }
 
 // Due returns how long after the begin of a Replay to send a Packet, and false
@@ -133,4 +133,71 @@ func (m *Munger) Due(p *media.Packet) (after time.Duration, replayed bool) {
 	g := m.segment()
 	ticks, replayed := g.replay.after(p)
 	return time.Duration(ticks) * time.Second / time.Duration(clockRate(g.layer)), replayed
+}
+
+// Verdict says what the History can do for a viewer that needs a keyframe.
+type Verdict uint8
+
+// The verdicts of PlanReplay.
+const (
+	// NoReplay: there is no keyframe, or it is too long ago.
+	NoReplay Verdict = iota
+	// StillOnly: the path is too slow to catch up before the next keyframe
+	// comes. The cached one can be shown until then.
+	StillOnly
+	// CatchUp: replay from the keyframe by the plan.
+	CatchUp
+)
+
+const (
+	// MaxReplayBytes bounds what is replayed, in bytes of payload.
+	MaxReplayBytes = 4 << 20
+	// MaxReplayAge bounds how long ago the keyframe came.
+	MaxReplayAge = 10 * time.Second
+	// maxCatchup is how long a viewer may be shown the past where nobody knows
+	// when the next keyframe comes.
+	maxCatchup = 5 * time.Second
+	// replayOverhead is what headers add to payload, in 1/32.
+	replayOverhead = 33
+)
+
+// PlanReplay looks at what a Layer's History holds from a keyframe on and
+// plans how a viewer reaches the edge at so many bit/s.
+func PlanReplay(l *media.Layer, key *media.Packet, now time.Time, rate uint64) (Catchup, Verdict) {
+	edge := l.History.Newest()
+	if key == nil || edge == nil || rate == 0 || now.Sub(key.Arrival) > MaxReplayAge {
+		return Catchup{}, NoReplay
+	}
+	first, total := 0, 0
+	for seq := key.Seq; seq <= edge.Seq; seq++ {
+		p := l.History.Packet(seq)
+		if p == nil {
+			continue
+		}
+		total += len(p.Payload)
+		if p.Timestamp == key.Timestamp {
+			first += len(p.Payload)
+		}
+		if total > MaxReplayBytes {
+			return Catchup{}, NoReplay
+		}
+	}
+	send := func(bytes int) float64 { return float64(bytes) / 32 * replayOverhead * 8 / float64(rate) }
+	c := Catchup{Edge: edge, Since: max(0, now.Sub(edge.Arrival)), Speed: MaxSpeed}
+	c.Hold = time.Duration(send(first) * float64(time.Second))
+	lag := float64(edge.Timestamp-key.Timestamp) / float64(clockRate(l))
+	if rest := send(total - first); rest > 0 {
+		c.Speed = min(MaxSpeed, lag/rest)
+	}
+	if lag == 0 {
+		return c, CatchUp
+	}
+	limit := maxCatchup
+	if in, ok := l.NextKeyframe(now); ok && in > 0 {
+		limit = in
+	}
+	if c.Speed < MinSpeed || (lag+c.Hold.Seconds())/(c.Speed-1) > limit.Seconds() {
+		return c, StillOnly
+	}
+	return c, CatchUp
 }

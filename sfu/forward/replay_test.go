@@ -46,7 +46,7 @@ func TestReplayCatchesUp(t *testing.T) {
 				require.GreaterOrEqual(t, after, hold-time.Millisecond)
 			}
 			elapsed := out.Timestamp - edge.Timestamp
-			require.InDelta(t, (since + after).Seconds()*90000, elapsed, 2, "the edge's timestamp when it is due")
+			require.InDelta(t, (since+after).Seconds()*90000, elapsed, 2, "the edge's timestamp when it is due")
 			_, same, again := m.Source(uint16(out.Seq))
 			require.Same(t, p, same)
 			require.Equal(t, out, again, "R6: a repeated Packet has the same timestamp")
@@ -84,6 +84,25 @@ func TestReplayAgain(t *testing.T) {
 	}
 }
 
+// A turn that began and sent nothing leaves no gap, and no trace in the time.
+func TestReplayThatNeverSent(t *testing.T) {
+	old, e := newEncoding(0, 5000), newEncoding(100, 0)
+	m := NewMunger(9)
+	require.Equal(t, uint64(9), m.NextSeq())
+	first := old.packet(began)
+	m.Replay(old.Layer, first, Catchup{Edge: first})
+	m.Replay(old.Layer, first, Catchup{Edge: first})
+	require.Equal(t, Out{Seq: 9, Timestamp: 5000}, munge(t, &m, old.Layer, first))
+	k := e.packet(began.Add(50 * time.Millisecond))
+	for range 2 * keptSegments {
+		m.Replay(e.Layer, k, Catchup{Edge: k})
+	}
+	m.Switch(e.Layer, k)
+	require.Equal(t, Out{Seq: 10, Timestamp: 5000 + 50*90}, munge(t, &m, e.Layer, k))
+	_, p, _ := m.Source(9)
+	require.Same(t, first, p)
+}
+
 // A replay in the middle of a session: the live timestamps go on by capture
 // time, the replay lies between.
 func TestReplayAfterAnotherLayer(t *testing.T) {
@@ -98,7 +117,9 @@ func TestReplayAfterAnotherLayer(t *testing.T) {
 	}
 	edge := e.packet(began.Add(100 * time.Millisecond))
 	m.Replay(e.Layer, first, Catchup{Edge: edge, Speed: 11})
+	require.True(t, m.Ahead(first))
 	require.Equal(t, Out{Seq: 1, Timestamp: 5000 + 9000}, munge(t, &m, e.Layer, first))
+	require.False(t, m.Ahead(first))
 	require.Equal(t, uint32(5000+9000), edge.Timestamp+m.TimestampOffset())
 
 	// The next switch comes during the replay: it still goes forward.
@@ -157,4 +178,47 @@ func TestCacheKnowsWhereAJoinerStarts(t *testing.T) {
 	require.Same(t, newest, c.Newest())
 	put(7, false)
 	require.Nil(t, c.Keyframe(), "no longer kept")
+}
+
+func TestPlanReplay(t *testing.T) {
+	const frames = 60 // two seconds, 10 kB each but for a keyframe of 100 kB
+	e := newEncoding(0, 0)
+	for i := range frames {
+		p := &media.Packet{Seq: uint64(i), Timestamp: uint32(i * frameTicks), Arrival: began.Add(time.Duration(i) * time.Second / 30)}
+		p.Payload = make([]byte, 10_000)
+		if i == 0 {
+			p.Keyframe, p.Payload = true, make([]byte, 100_000)
+		}
+		require.True(t, e.cache.Put(p))
+	}
+	key, now := e.cache.Keyframe(), e.cache.Newest().Arrival.Add(20*time.Millisecond)
+
+	c, verdict := PlanReplay(e.Layer, key, now, 20_000_000)
+	require.Equal(t, CatchUp, verdict)
+	require.Same(t, e.cache.Newest(), c.Edge)
+	require.Equal(t, 20*time.Millisecond, c.Since)
+	require.InDelta(t, 0.041, c.Hold.Seconds(), 0.001)
+	require.InDelta(t, 8.08, c.Speed, 0.1, "2.4 Mbit/s at 20")
+
+	for rate, want := range map[uint64]Verdict{0: NoReplay, 1_000_000: StillOnly, 2_600_000: StillOnly, 4_500_000: CatchUp, 1 << 40: CatchUp} {
+		c, verdict = PlanReplay(e.Layer, key, now, rate)
+		require.Equal(t, want, verdict, rate)
+		require.LessOrEqual(t, c.Speed, float64(MaxSpeed))
+	}
+	e.KeyframeCame(now.Add(-2 * time.Second))
+	e.KeyframeCame(now.Add(-time.Second)) // so the next one comes now
+	_, verdict = PlanReplay(e.Layer, key, now, 4_500_000)
+	require.Equal(t, CatchUp, verdict, "overdue: nobody knows when")
+	e.KeyframeCame(now.Add(-500 * time.Millisecond))
+	e.KeyframeCame(now)
+	_, verdict = PlanReplay(e.Layer, key, now, 4_500_000)
+	require.Equal(t, StillOnly, verdict, "half a second is too short to catch up")
+
+	_, verdict = PlanReplay(e.Layer, key, began.Add(MaxReplayAge+time.Second), 20_000_000)
+	require.Equal(t, NoReplay, verdict, "too old")
+	_, verdict = PlanReplay(e.Layer, nil, now, 20_000_000)
+	require.Equal(t, NoReplay, verdict)
+	require.True(t, e.cache.Put(&media.Packet{Seq: frames, Timestamp: frames * frameTicks, Arrival: now, Payload: make([]byte, MaxReplayBytes)}))
+	_, verdict = PlanReplay(e.Layer, key, now, 20_000_000)
+	require.Equal(t, NoReplay, verdict, "too large")
 }

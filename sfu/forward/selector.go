@@ -79,6 +79,10 @@ func (s *Selector) NeedKeyframe() *media.Layer {
 // Packets go on, and NeedKeyframe returns the Target until one has passed.
 func (s *Selector) Restart() { s.refresh = s.current != nil }
 
+// Start makes a Layer the Current one: the viewer is served a keyframe of it
+// from the History.
+func (s *Selector) Start(l *media.Layer) { s.current, s.refresh = l, false }
+
 // Accept decides on one Packet of a Layer. With take the viewer gets it. With
 // switched it is the first one of a new Layer, and a keyframe: call
 // Munger.Switch before Munger.Munge.
