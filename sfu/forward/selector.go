@@ -26,6 +26,11 @@ type Selector struct {
 	active []bool
 	limit  Limit
 
+	// ceiling bounds the choice by what the viewer's path carries: an index
+	// into layers + 1, 0 for none. paused: it carries no video at all.
+	ceiling int
+	paused  bool
+
 	target, current *media.Layer
 	refresh         bool // the viewer lost its decoder state
 }
@@ -42,6 +47,23 @@ func (s *Selector) SetLayers(layers []*media.Layer, active []bool) {
 func (s *Selector) SetLimit(l Limit) {
 	s.limit = l
 	s.choose()
+}
+
+// Allocate bounds the choice by an Allocator's decision. With Paused or
+// Emergency the present Layer ends at once, and the next one begins with a
+// keyframe.
+func (s *Selector) Allocate(a Allocation) {
+	s.ceiling, s.paused = a.Index+1, a.Paused
+	if a.Paused || a.Emergency {
+		s.current, s.refresh = nil, false
+	}
+	s.choose()
+}
+
+// Offered returns what SetLayers was given, and the index of the Layer that
+// the viewer gets where nothing but its Limit bounds it, -1 for none.
+func (s *Selector) Offered() (layers []*media.Layer, active []bool, best int) {
+	return s.layers, s.active, s.pick(s.sends)
 }
 
 // Limit returns what the viewer chose.
@@ -105,7 +127,14 @@ func (s *Selector) Accept(l *media.Layer, p *media.Packet) (take, switched bool)
 
 // choose sets the Target from the Layers and the Limit.
 func (s *Selector) choose() {
+	if s.paused {
+		s.target = nil
+		return
+	}
 	if i := s.pick(s.sends); i >= 0 {
+		if s.ceiling > 0 && i >= s.ceiling {
+			i = s.nearest(min(s.ceiling, len(s.layers))-1, s.sends)
+		}
 		s.target = s.layers[i]
 		return
 	}
