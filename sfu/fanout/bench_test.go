@@ -50,13 +50,13 @@ func newBench(t testing.TB, viewers int, profile srtp.ProtectionProfile) *bench 
 	})
 	r := &rig{hub: h, engine: e}
 	b.pub = r.publishSilent(t, "s", testH264, "")
-	format := CodecParams{Codec: testH264, PayloadType: 96, RTXPayloadType: 97, NACK: true, PLI: true}
+	format := CodecParams{Codec: testH264, PayloadType: 96, RTXPayloadType: 97, NACK: true, PLI: true, TransportCC: true}
 	to := wire.Route{Addr: sink.LocalAddr().(*net.UDPAddr).AddrPort()}
 	for range viewers {
 		v, err := e.Add("s", Params{
 			RemoteUfrag: "abcd", RemotePwd: "0123456789012345678901",
 			Fingerprints: []Fingerprint{{Algorithm: "sha-256", Value: "00"}},
-			Video:        &TrackParams{MID: "1", Codecs: []CodecParams{format}},
+			Video:        &TrackParams{MID: "1", Codecs: []CodecParams{format}, TransportCCID: 3},
 		})
 		require.NoError(t, err)
 		c, _ := testCrypter(t, profile)

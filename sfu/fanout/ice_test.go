@@ -29,7 +29,7 @@ func TestICERestart(t *testing.T) { // W21
 	require.NoError(t, err)
 	require.NotEqual(t, old, ufrag)
 	require.Equal(t, pwd, p.viewer.Pwd())
-	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: p.answer(r, &desc, params)}
+	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: p.answer(r, &desc, params, nil)}
 	require.NoError(t, p.pc.SetRemoteDescription(answer))
 
 	require.Eventually(t, func() bool { return *p.viewer.route.Load() != before }, patience, time.Millisecond)

@@ -95,7 +95,7 @@ func (v *Viewer) restart(now time.Time, ssrc uint32) {
 // History, or by a request. The Layer merges the requests of all who ask.
 func (v *Viewer) wantKeyframe(now time.Time) {
 	t := v.video
-	if t == nil {
+	if t == nil || v.draining(now) {
 		return
 	}
 	l := t.selector.NeedKeyframe()
@@ -107,8 +107,8 @@ func (v *Viewer) wantKeyframe(now time.Time) {
 		t.needed = now
 	}
 	waiting := t.replay.waiting && t.cursor.Layer() == l
-	if !waiting && v.serve(now, l) && l.Obedience(now) == media.Obedient {
-		return
+	if !waiting && v.serve(now, l) && !t.replay.on && !t.replay.waiting {
+		return // by a keyframe as good as a new one
 	}
 	t.asked = now
 	l.RequestKeyframe(now)

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet-live/freshet/internal/linktest"
 	"github.com/freshet-live/freshet/sfu/media"
 )
 
@@ -42,6 +43,7 @@ type peerOptions struct {
 	passive   bool // the viewer is the DTLS server
 	badPrint  bool
 	silent    *atomic.Bool
+	via       *linktest.Link // between the viewer and the engine; nil: none
 }
 
 func (r *rig) view(t testing.TB, stream string, o peerOptions) *peer {
@@ -111,7 +113,7 @@ func (p *peer) negotiate(t testing.TB, r *rig, stream string, o peerOptions) {
 	var err error
 	p.viewer, err = r.engine.Add(stream, params)
 	require.NoError(t, err)
-	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: p.answer(r, &desc, params)}
+	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: p.answer(r, &desc, params, o.via)}
 	require.NoError(t, p.pc.SetRemoteDescription(answer))
 }
 
@@ -253,7 +255,7 @@ func codecsFrom(t testing.TB, desc *sdp.SessionDescription, m *sdp.MediaDescript
 }
 
 // answer writes the SDP answer.
-func (p *peer) answer(r *rig, offer *sdp.SessionDescription, params Params) string {
+func (p *peer) answer(r *rig, offer *sdp.SessionDescription, params Params, via *linktest.Link) string {
 	v := p.viewer
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
@@ -298,8 +300,12 @@ func (p *peer) answer(r *rig, offer *sdp.SessionDescription, params Params) stri
 			line("a=ssrc-group:FID %d %d\r\na=ssrc:%d cname:%s\r\na=ssrc:%d msid:s t%d", ssrc, rtx, rtx, v.CNAME(), rtx, i)
 		}
 		line("a=ssrc:%d cname:%s\r\na=ssrc:%d msid:s t%d", ssrc, v.CNAME(), ssrc, i)
-		for _, c := range r.engine.Wire().Candidates() {
-			line("a=candidate:%s", c)
+		if via != nil {
+			line("a=candidate:1 1 udp 2130706431 127.0.0.1 %d typ host", via.Addr().Port())
+		} else {
+			for _, c := range r.engine.Wire().Candidates() {
+				line("a=candidate:%s", c)
+			}
 		}
 		line("a=end-of-candidates")
 	}

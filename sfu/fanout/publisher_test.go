@@ -42,11 +42,16 @@ func newRig(t testing.TB, cfg Config) *rig {
 
 func newRigOn(t testing.TB, cfg Config, reg prometheus.Registerer) *rig {
 	t.Helper()
+	return newRigWith(t, cfg, reg, testKeyframeInterval)
+}
+
+func newRigWith(t testing.TB, cfg Config, reg prometheus.Registerer, interval time.Duration) *rig {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	if cfg.Wire.Listen == "" {
 		cfg.Wire.Listen = "127.0.0.1:0"
 	}
-	h := hub.New(hub.Config{KeyframeInterval: testKeyframeInterval}, log)
+	h := hub.New(hub.Config{KeyframeInterval: interval}, log)
 	e, err := New(cfg, h, log, reg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

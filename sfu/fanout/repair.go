@@ -4,15 +4,32 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/freshet-live/freshet/sfu/fanout/wire"
+	"github.com/freshet-live/freshet/sfu/forward"
+	"github.com/freshet-live/freshet/sfu/media"
 )
 
 const (
 	// Repairs may take at most this many bytes per second of one viewer, and
 	// at most one second's worth at once: a flood of NACKs is no amplifier.
 	repairRate = 512 << 10
+	// Where the path's rate is known, repairs take half of it at most: to
+	// repeat what a full queue has dropped only keeps it full.
+	repairShare   = 0.5
+	minRepairRate = 10 << 10
 	// A packet is not repeated again before its repetition can have arrived.
 	minRepairInterval = 20 * time.Millisecond
 	maxRepairInterval = 500 * time.Millisecond
+
+	maxDoublings = 2
+	maxTries     = 8
+
+	// So many packets at once are more than a keyframe costs, which is sooner
+	// there.
+	heavyLoss = 96
+	// What came so long before a keyframe, in ticks, it has made superfluous.
+	superseded = 90 * 100
 
 	remembered = 128
 	// maxNACKed is how many packets one NACK may ask for: a keyframe's worth.
@@ -30,8 +47,9 @@ type repairs struct {
 	// recent holds when a packet was last repeated, by the low bits of its
 	// sequence number.
 	recent [remembered]struct {
-		seq uint16
-		at  time.Time
+		seq   uint16
+		tries uint8
+		at    time.Time
 	}
 }
 
@@ -43,20 +61,32 @@ type queuedRepair struct {
 
 func newRepairs(now time.Time) *repairs { return &repairs{budget: repairRate, filled: now} }
 
-// allow reports whether a packet of so many bytes may be repeated now, at most
-// once per interval, and books it.
-func (r *repairs) allow(now time.Time, seq uint16, size int, interval time.Duration) bool {
+// due reports whether a packet's last repetition is long enough ago.
+func (r *repairs) due(now time.Time, seq uint16, interval time.Duration) bool {
 	last := &r.recent[seq%remembered]
-	if last.seq == seq && !last.at.IsZero() && now.Sub(last.at) < interval {
+	return last.seq != seq || last.at.IsZero() || now.Sub(last.at) >= interval<<min(last.tries-1, maxDoublings)
+}
+
+// allow reports whether a packet of so many bytes may be repeated now, and
+// books it: at most once per interval, which doubles with each try, and at a
+// rate in bytes per second.
+func (r *repairs) allow(now time.Time, seq uint16, size int, interval time.Duration, rate int) bool {
+	last := &r.recent[seq%remembered]
+	known := last.seq == seq && !last.at.IsZero()
+	if !r.due(now, seq, interval) {
 		return false
 	}
-	r.budget = min(repairRate, r.budget+int(now.Sub(r.filled).Seconds()*repairRate))
+	r.budget = min(rate, r.budget+int(now.Sub(r.filled).Seconds()*float64(rate)))
 	r.filled = now
 	if r.budget < size {
 		return false
 	}
 	r.budget -= size
+	if !known {
+		last.tries = 0
+	}
 	last.seq, last.at = seq, now
+	last.tries = min(last.tries+1, maxTries)
 	return true
 }
 
@@ -70,7 +100,7 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 		t.repairs = newRepairs(now)
 	}
 	interval := v.repairInterval()
-	asked := 0
+	asked, useful := 0, 0
 	for _, pair := range nacks {
 		if asked >= maxNACKed {
 			v.worker.total.dropped[dropRepair]++
@@ -79,16 +109,23 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 		pair.Range(func(seq uint16) bool {
 			asked++
 			v.stats.NACKs++
-			v.repeatOrQueue(now, t, seq, interval)
+			if _, _, ok := t.repairable(seq); ok {
+				useful++
+				v.repeatOrQueue(now, t, seq, interval)
+			}
 			return true
 		})
 	}
-	v.noteLoss(t, asked)
+	if l := t.selector.Current(); l != nil && useful >= heavyLoss && t.kind == media.Video {
+		l.RequestKeyframe(now)
+	}
 }
 
 func (v *Viewer) repeatOrQueue(now time.Time, t *track, seq uint16, interval time.Duration) {
 	r := t.repairs
 	switch {
+	case !r.due(now, seq, interval):
+		v.worker.total.dropped[dropRepair]++
 	case !v.pacer.empty() && len(r.queue) == 0:
 		v.repeat(now, t, seq, interval)
 	case len(r.queue) >= maxNACKed:
@@ -123,39 +160,70 @@ func (v *Viewer) pumpRepairs(now time.Time) (more bool) {
 }
 
 func (v *Viewer) repairInterval() time.Duration {
-	return min(max(v.stats.RTT, minRepairInterval), maxRepairInterval)
+	return min(max(v.stats.RTT, v.adapt.delay, minRepairInterval), maxRepairInterval)
 }
 
-// noteLoss gives a replay up that the path does not take.
-func (v *Viewer) noteLoss(t *track, lost int) {
+// repairLimit is what repairs may take, in bytes per second.
+func (v *Viewer) repairLimit() int {
+	if b := v.adapt.budget; b != 0 {
+		return min(repairRate, max(minRepairRate, int(repairShare/8*float64(b))))
+	}
+	return repairRate
+}
+
+// noteLoss gives a replay up that the path does not take: so much of what it
+// has sent is asked for again.
+func (t *track) noteLoss(seq uint64) {
 	r := &t.replay
-	if !r.on {
+	if !r.on || seq < r.first {
 		return
 	}
-	if r.nacked += lost; r.nacked > lossyCount && r.nacked*lossyShare > r.sent {
+	if r.nacked++; r.nacked > lossyCount && r.nacked*lossyShare > r.sent {
 		t.wait(0)
 	}
 }
 
-// repeat sends one packet again: by RTX where it was negotiated (R7), else the
-// very same bytes.
+// repeat sends one packet again, unless it is of no use any more.
 func (v *Viewer) repeat(now time.Time, t *track, seq uint16, interval time.Duration) {
 	w := v.worker
-	l, p, out := t.munger.Source(seq)
-	if p == nil || len(p.Payload) > maxPacket || !t.sameFormat(l) {
+	p, out, ok := t.repairable(seq)
+	if !ok {
 		return
 	}
-	if !t.repairs.allow(now, seq, len(p.Payload), interval) {
+	if !t.repairs.allow(now, seq, len(p.Payload), interval, v.repairLimit()) {
 		w.total.dropped[dropRepair]++
 		return
 	}
+	if _, ok := v.writeRepetition(t, v.route.Load(), p, out); ok {
+		t.noteLoss(out.Seq)
+		v.stats.Retransmitted++
+		w.total.retransmitted++
+	}
+}
+
+// repairable finds the packet that went out under a number, if it would still
+// be of use.
+func (t *track) repairable(seq uint16) (*media.Packet, forward.Out, bool) {
+	l, p, out := t.munger.Source(seq)
+	current := t.selector.Current()
+	switch {
+	case p == nil || len(p.Payload) > maxPacket || !t.sameFormat(l):
+	case current == nil || current.Rank < l.Rank:
+		// The Layer was left because it was too much for the path.
+	case t.kind == media.Video && out.Seq < t.keyframe.seq && t.keyframe.timestamp-out.Timestamp > superseded:
+	default:
+		return p, out, true
+	}
+	return nil, forward.Out{}, false
+}
+
+// writeRepetition puts a packet that was sent before into the Batch: by RTX
+// where it was negotiated (R7), else the very same bytes.
+func (v *Viewer) writeRepetition(t *track, to *wire.Route, p *media.Packet, out forward.Out) (payload int, ok bool) {
 	o := t.original(p, out)
 	if t.format.RTXPayloadType != 0 {
 		o.rtx, o.ssrc, o.payloadType, o.seq = true, t.rtxSSRC, t.format.RTXPayloadType, t.rtxSeq
 		t.rtxSeq++
 	}
-	if _, ok := w.writeRTP(v, t, v.route.Load(), &o); ok {
-		v.stats.Retransmitted++
-		w.total.retransmitted++
-	}
+	return v.worker.writeRTP(v, t, to, &o)
 }

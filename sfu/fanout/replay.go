@@ -34,8 +34,11 @@ type replayState struct {
 	began       time.Time
 	ended       time.Time
 	// still is the timestamp of the one Frame that is sent while waiting.
-	still        uint32
-	requests     int // for keyframes since the first replay of a row
+	still    uint32
+	requests int // for keyframes since the first replay of a row
+	// first is the outgoing number of the first packet; sent and nacked count
+	// from there.
+	first        uint64
 	sent, nacked int
 }
 
@@ -76,8 +79,10 @@ func (v *Viewer) prefersReplay(now time.Time, l *media.Layer, age time.Duration)
 	overdue := now.Sub(t.needed) > media.AnswerTime
 	switch current {
 	case nil:
-		// A joiner: anything is better than nothing.
-		return age <= freshKeyframe || obeys != media.Obedient || overdue
+		// A joiner: anything is better than nothing. One whose path became too
+		// narrow has no room for two keyframes.
+		return age <= freshKeyframe || overdue || obeys == media.Deaf ||
+			obeys == media.Untested && !t.munger.Started()
 	case l:
 		// Its decoder is lost.
 		return overdue || obeys == media.Deaf
@@ -91,7 +96,11 @@ func (v *Viewer) prefersReplay(now time.Time, l *media.Layer, age time.Duration)
 // replay starts the viewer at a keyframe of a Layer's History. It returns
 // false when that cannot be done.
 func (v *Viewer) replay(now time.Time, t *track, l *media.Layer, key *media.Packet) bool {
-	plan, verdict := forward.PlanReplay(l, key, now, v.replayRate())
+	fresh := now.Sub(key.Arrival) <= freshKeyframe
+	plan, verdict := forward.Catchup{Edge: key}, forward.CatchUp
+	if !fresh { // else it is as good as live
+		plan, verdict = forward.PlanReplay(l, key, now, v.replayRate())
+	}
 	if verdict == forward.NoReplay || !t.setFormat(l) {
 		return false
 	}
@@ -102,12 +111,14 @@ func (v *Viewer) replay(now time.Time, t *track, l *media.Layer, key *media.Pack
 	if t.replay.recent(now) {
 		requests = t.replay.requests
 	}
-	t.replay = replayState{on: true, began: now, requests: requests}
+	t.replay = replayState{on: !fresh, began: now, requests: requests, first: t.munger.NextSeq()}
 	if verdict == forward.StillOnly {
 		t.wait(key.Timestamp)
 	}
-	v.stats.Replays++
-	v.worker.total.replays++
+	if !fresh {
+		v.stats.Replays++
+		v.worker.total.replays++
+	}
 	v.worker.pace(v)
 	v.worker.pumped = time.Time{} // a first picture does not wait for a slot
 	return true
@@ -143,17 +154,6 @@ func (v *Viewer) replayFailed(now time.Time, t *track) bool {
 	return true
 }
 
-// replayRate is the rate of a replay in bit/s.
-func (v *Viewer) replayRate() uint64 { return replayPace }
-
-// paceRate is the rate at which the viewer is sent what comes in bursts.
-func (v *Viewer) paceRate() uint64 {
-	if t := v.video; t != nil && t.replay.on {
-		return v.replayRate()
-	}
-	return defaultPace
-}
-
 // pump sends what is paced, as far as the budget goes, and reports whether
 // there is more to send with time.
 func (v *Viewer) pump(now time.Time) (more bool) {
@@ -163,6 +163,7 @@ func (v *Viewer) pump(now time.Time) (more bool) {
 	}
 	v.pacer.refill(now, v.paceRate())
 	more = v.pumpRepairs(now)
+	more = v.pumpProbe(now, to) || more
 	if t := v.video; t != nil && t.cursor.Active() {
 		more = v.pumpCursor(now, t, to) || more
 	}

@@ -71,6 +71,9 @@ func (v *Viewer) handleRTCP(now time.Time, h rtcp.Header, packet []byte) {
 		if h.Count == rtcp.FormatTLN && nack.Unmarshal(packet) == nil {
 			v.repair(now, nack.MediaSSRC, nack.Nacks)
 		}
+		if h.Count == rtcp.FormatTCC {
+			v.handleTransportFeedback(now, packet)
+		}
 	case rtcp.TypePayloadSpecificFeedback:
 		v.handlePayloadFeedback(now, h, packet)
 	}
@@ -89,6 +92,8 @@ func (v *Viewer) handlePayloadFeedback(now time.Time, h rtcp.Header, packet []by
 			// RFC 5104 section 4.3.1.2: the media source is in the entry.
 			v.restart(now, fir.FIR[0].SSRC)
 		}
+	case rtcp.FormatREMB:
+		v.handleREMB(now, packet)
 	}
 }
 
@@ -101,16 +106,17 @@ func (v *Viewer) reported(now time.Time, reports []rtcp.ReceptionReport) {
 			continue
 		}
 		t.reported = true
+		if r.LastSenderReport != 0 {
+			ticks := frames.MiddleNTP(frames.NTPTime(now)) - r.LastSenderReport - r.Delay // 1/65536 s
+			if rtt := time.Duration(ticks) * time.Second >> 16; rtt <= maxRTT {
+				v.stats.RTT = rtt
+			}
+		}
 		if t.kind == media.Video || v.video == nil {
 			v.stats.Loss = float64(r.FractionLost) / 256
-		}
-		if r.LastSenderReport == 0 {
-			continue
-		}
-		ticks := frames.MiddleNTP(frames.NTPTime(now)) - r.LastSenderReport - r.Delay // 1/65536 s
-		rtt := time.Duration(ticks) * time.Second >> 16
-		if rtt <= maxRTT {
-			v.stats.RTT = rtt
+			if v.adapt.estimator != nil {
+				v.adapt.estimator.Report(now, v.stats.Loss, v.stats.RTT)
+			}
 		}
 	}
 }

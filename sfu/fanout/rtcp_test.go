@@ -24,13 +24,13 @@ func marshal(t testing.TB, pkts ...rtcp.Packet) []byte {
 func TestRepairsAreLimited(t *testing.T) {
 	now := time.Now()
 	r := newRepairs(now)
-	require.True(t, r.allow(now, 1, 1000, time.Second))
-	require.False(t, r.allow(now.Add(999*time.Millisecond), 1, 1000, time.Second), "once per round trip")
-	require.True(t, r.allow(now.Add(time.Second), 1, 1000, time.Second))
+	require.True(t, r.allow(now, 1, 1000, time.Second, repairRate))
+	require.False(t, r.allow(now.Add(999*time.Millisecond), 1, 1000, time.Second, repairRate), "once per round trip")
+	require.True(t, r.allow(now.Add(time.Second), 1, 1000, time.Second, repairRate))
 
 	sent := 0
 	for seq := range uint16(10000) {
-		if r.allow(now.Add(time.Second), seq+2, 1000, 0) {
+		if r.allow(now.Add(time.Second), seq+2, 1000, 0, repairRate) {
 			sent += 1000
 		}
 	}
@@ -56,6 +56,15 @@ func FuzzRTCP(f *testing.F) {
 	f.Add(marshal(f, &rtcp.TransportLayerNack{MediaSSRC: 3, Nacks: []rtcp.NackPair{{PacketID: 3, LostPackets: 0xffff}}}))
 	f.Add(marshal(f, &rtcp.ReceiverReport{SSRC: 4, Reports: []rtcp.ReceptionReport{{SSRC: 3, LastSenderReport: 1}}}))
 	f.Add(marshal(f, &rtcp.SenderReport{SSRC: 4, Reports: []rtcp.ReceptionReport{{SSRC: 3}}}))
+	f.Add(marshal(f, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e6, SSRCs: []uint32{3}}))
+	f.Add(marshal(f, &rtcp.TransportLayerCC{
+		Header:    rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: 5},
+		MediaSSRC: 3, BaseSequenceNumber: 1, PacketStatusCount: 2,
+		PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketReceivedSmallDelta, RunLength: 2}},
+		RecvDeltas: []*rtcp.RecvDelta{
+			{Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: 250}, {Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: 250},
+		},
+	}))
 	b := newBench(f, 1, srtp.ProtectionProfileAeadAes128Gcm)
 	v := b.viewers[0]
 	v.video.ssrc = 3

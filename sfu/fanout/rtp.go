@@ -39,6 +39,11 @@ type track struct {
 	repairs *repairs // nil until the first NACK
 	cursor  forward.Cursor
 	replay  replayState
+	// keyframe is the newest one that was sent, under its outgoing numbers.
+	keyframe struct {
+		seq       uint64
+		timestamp uint32
+	}
 
 	sent       uint32 // packets, as sender reports count them
 	octets     uint32
@@ -195,6 +200,7 @@ func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (pay
 		return 0, false
 	}
 	putHeader(buf, o, extSize != 0)
+	transportSeq := v.transportSeq
 	if extSize != 0 {
 		v.putExtensions(buf[rtpHeaderSize:headerSize], t, mid)
 	}
@@ -210,7 +216,7 @@ func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (pay
 		return 0, false
 	}
 	w.batch.Commit(*to, n)
-	v.pacer.take(n)
+	v.departed(t, transportSeq, n)
 	return len(body), true
 }
 

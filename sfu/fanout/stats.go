@@ -19,6 +19,15 @@ type ViewerStats struct {
 	Replays uint64 `json:"replays"`
 	// Waiting is set while the picture stands still until the next keyframe.
 	Waiting bool `json:"waiting"`
+	// Estimate is what the viewer's path carries, in bit/s, as far as known.
+	Estimate uint64 `json:"estimate"`
+	// Target is the estimate in bit/s with which the viewer would get a better
+	// Layer; 0 when it has the best that it may have.
+	Target uint64 `json:"target"`
+	// Paused is set while the path carries no video beside the audio.
+	Paused bool `json:"paused"`
+	// Probes counts the bursts of padding that looked for more.
+	Probes uint64 `json:"probes"`
 	// Dropped counts packets that were meant for the viewer and not sent.
 	Dropped uint64 `json:"dropped"`
 	// RTT is the round-trip time by the viewer's last report, 0 while unknown.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-live/freshet/sfu/bwe"
 	"github.com/freshet-live/freshet/sfu/fanout/icelite"
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
 	"github.com/freshet-live/freshet/sfu/forward"
@@ -57,6 +58,7 @@ type Viewer struct {
 	stats        ViewerStats
 	transportSeq uint16
 	pacer        pacer
+	adapt        adaptation
 	paced        bool // in the worker's list of those with something to send later
 }
 
@@ -159,6 +161,7 @@ func (v *Viewer) connect(now time.Time, c *crypter) {
 		return
 	}
 	v.crypter = c
+	v.adapt.estimator = bwe.New(bwe.Config{Start: startEstimate})
 	v.engine.registry.connected(v)
 	v.stats.Connected, v.stats.SRTPProfile = true, profileName(c.profile)
 	// From here on the viewer counts as one.
@@ -185,7 +188,7 @@ func (v *Viewer) forward(to *wire.Route, q *queued) {
 	if t == nil {
 		return
 	}
-	if !t.admit(q.layer, q.packet) {
+	if t == v.video && v.draining(v.worker.now) || !t.admit(q.layer, q.packet) {
 		return
 	}
 	if t == v.video && v.pacer.empty() && t.munger.Ahead(q.packet) {
@@ -200,6 +203,9 @@ func (v *Viewer) forward(to *wire.Route, q *queued) {
 
 // send sends one Packet for the first time.
 func (v *Viewer) send(t *track, to *wire.Route, p *media.Packet, out forward.Out) {
+	if p.Keyframe {
+		t.keyframe.seq, t.keyframe.timestamp = out.Seq, out.Timestamp
+	}
 	o := t.original(p, out)
 	size, ok := v.worker.writeRTP(v, t, to, &o)
 	if !ok {
@@ -262,12 +268,17 @@ func (v *Viewer) tick(now time.Time) {
 	if v.video != nil && now.Sub(v.video.asked) >= keyframeRetry {
 		v.wantKeyframe(now)
 	}
+	v.allocate(now)
 	v.publish()
 }
 
 // publish makes the counters visible to Stats.
 func (v *Viewer) publish() {
 	v.stats.RID = ""
+	if e := v.adapt.estimator; e != nil {
+		v.stats.Estimate = e.Estimate()
+	}
+	v.stats.Target = v.adapt.wanted
 	if v.video != nil {
 		if l := v.video.selector.Current(); l != nil {
 			v.stats.RID = l.RID

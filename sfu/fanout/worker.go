@@ -156,6 +156,7 @@ func (w *worker) flush() {
 
 // tick looks after every viewer.
 func (w *worker) tick(now time.Time) {
+	w.now = now
 	for _, v := range w.viewers {
 		v.tick(now)
 	}
