@@ -103,7 +103,7 @@ func (a *Allocator) Decide(now time.Time, d Demand) Allocation {
 	}
 	budget := max(0, float64(d.Budget)-float64(d.Audio))
 	lowest := a.lowest(&d, best)
-	if a.pause(now, &d, budget, a.need(lowest)) {
+	if a.pause(now, &d, budget, a.least(d.Layers[lowest], lowest)) {
 		a.current = nil
 		return Allocation{Index: -1, Paused: true, Wanted: a.wanted(&d, lowest)}
 	}
@@ -146,6 +146,13 @@ func (a *Allocator) need(i int) float64 {
 		return 0
 	}
 	return a.rates[i] * allocOverhead
+}
+
+// least is what a Layer takes at the least, in bit/s: what was measured of it
+// falls slowly, from a beginning with a keyframe, and would stop a picture that
+// has long fitted.
+func (a *Allocator) least(l *media.Layer, i int) float64 {
+	return min(a.need(i), float64(l.Status().Bitrate)*allocOverhead)
 }
 
 func (a *Allocator) wanted(d *Demand, i int) uint64 {

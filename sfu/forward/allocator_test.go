@@ -153,3 +153,16 @@ func TestAllocatorAndSelector(t *testing.T) {
 		}
 	})
 }
+
+// A Layer begins with a keyframe, which counts for long in what it needs; that
+// must not pause a picture that fits by now.
+func TestAllocatorForgivesAKeyframe(t *testing.T) {
+	d := demandFor(500_000, 700_000)
+	d.Budget, d.Congested = 300_000, true
+	var a Allocator
+	require.Equal(t, 0, a.Decide(began, d).Index)
+	d.Layers[0].SetStatus(media.LayerStatus{Bitrate: 240_000, Active: true})
+	for after := 200 * time.Millisecond; after < 2*pauseAfter; after += 200 * time.Millisecond {
+		require.False(t, a.Decide(began.Add(after), d).Paused, after)
+	}
+}
