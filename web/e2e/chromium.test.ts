@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./support/browser.ts";
-import { expectPicture, figures, goLive, picture, pictureHeight, playerState, watch } from "./support/pages.ts";
+import {
+  expectPicture,
+  figures,
+  goLive,
+  picture,
+  pictureHeight,
+  playerState,
+  settledPicture,
+  watch,
+} from "./support/pages.ts";
 import { mintToken, Server } from "./support/server.ts";
 
 let server: Server;
@@ -22,8 +31,7 @@ test("broadcast, watch, choose a quality, leave", async () => {
 
   const viewer = await watch(browser, server, "walk");
   await playerState(viewer, "live");
-  await pictureHeight(viewer, 720);
-  expectPicture(await picture(viewer), 720);
+  expectPicture(await settledPicture(viewer, 720), 720);
 
   const quality = async (id: string, height: number) => {
     await viewer.getByTestId("quality").click();
@@ -99,8 +107,7 @@ test("a viewer comes first and stays through the broadcaster's return", async ()
   await playerState(viewer, "reconnecting");
   const back = await goLive(browser, server, "patient");
   await playerState(viewer, "live");
-  await pictureHeight(viewer, 720);
-  expectPicture(await picture(viewer), 720);
+  expectPicture(await settledPicture(viewer, 720), 720);
   expect(await sessions()).toEqual(before);
   await back.close();
   await viewer.close();
@@ -114,8 +121,7 @@ test("broadcaster and viewer survive a crash of the server", async () => {
   await crashing.crash();
   await viewer.locator('freshet-player:not([data-state="live"])').waitFor({ timeout: 30_000 });
   await playerState(viewer, "live");
-  await pictureHeight(viewer, 720);
-  expectPicture(await picture(viewer), 720);
+  expectPicture(await settledPicture(viewer, 720), 720);
   await studio.close();
   await viewer.close();
   expect(await crashing.stop(), crashing.log).toBe(0);

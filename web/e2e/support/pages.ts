@@ -75,3 +75,15 @@ export async function figures(page: Page) {
     ).stats(),
   );
 }
+
+/**
+ * Watches until the picture has the height that it should settle at, then
+ * looks at it. After a new start a video element still tells the old size for
+ * a moment, and the top layer comes a little after the others.
+ */
+export async function settledPicture(page: Page, height: number): Promise<Picture> {
+  for (let i = 0; i < 60; i++) {
+    if ((await picture(page, 10)).height === height) break;
+  }
+  return picture(page);
+}
