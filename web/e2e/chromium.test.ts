@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./support/browser.ts";
 import {
+  expectLively,
   expectPicture,
   figures,
   goLive,
   picture,
   pictureHeight,
   playerState,
-  settledPicture,
   watch,
 } from "./support/pages.ts";
 import { mintToken, Server } from "./support/server.ts";
@@ -31,7 +31,9 @@ test("broadcast, watch, choose a quality, leave", async () => {
 
   const viewer = await watch(browser, server, "walk");
   await playerState(viewer, "live");
-  expectPicture(await settledPicture(viewer, 720), 720);
+  await pictureHeight(viewer, 720);
+  expectPicture(await picture(viewer), 720);
+  expectLively(await picture(viewer));
 
   const quality = async (id: string, height: number) => {
     await viewer.getByTestId("quality").click();
@@ -107,7 +109,7 @@ test("a viewer comes first and stays through the broadcaster's return", async ()
   await playerState(viewer, "reconnecting");
   const back = await goLive(browser, server, "patient");
   await playerState(viewer, "live");
-  expectPicture(await settledPicture(viewer, 720), 720);
+  expectLively(await picture(viewer));
   expect(await sessions()).toEqual(before);
   await back.close();
   await viewer.close();
@@ -121,7 +123,7 @@ test("broadcaster and viewer survive a crash of the server", async () => {
   await crashing.crash();
   await viewer.locator('freshet-player:not([data-state="live"])').waitFor({ timeout: 30_000 });
   await playerState(viewer, "live");
-  expectPicture(await settledPicture(viewer, 720), 720);
+  expectLively(await picture(viewer));
   await studio.close();
   await viewer.close();
   expect(await crashing.stop(), crashing.log).toBe(0);
