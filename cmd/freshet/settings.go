@@ -47,8 +47,8 @@ type settings struct {
 	Insecure bool `yaml:"insecure"`
 
 	// The settings below belong to parts that this version does not have.
-	// They are known, so that one command line fits every version, and any
-	// value that would need the part is refused.
+	// They are known, so that one command line fits every version: check
+	// refuses a TURN server or a Redis, the rest has no effect.
 	Turn struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"turn"`
