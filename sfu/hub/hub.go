@@ -66,7 +66,39 @@ type Hub struct {
 	mu      sync.Mutex
 	streams map[string]*Stream
 	closed  bool
+
+	live signal
 }
+
+// signal tells any number of waiters that something has happened.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// wait returns a channel that closes at the next raise.
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) raise() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}
+
+// Live returns a channel that closes when the next Publication goes live. Who
+// serves every live Stream takes the channel first and looks at Streams then,
+// so that it misses none.
+func (h *Hub) Live() <-chan struct{} { return h.live.wait() }
 
 // New returns a Hub. Run must be called for its Streams to end in time.
 func New(cfg Config, log *slog.Logger) *Hub {
@@ -143,6 +175,7 @@ func (h *Hub) lock(name string) (*Stream, error) {
 			return nil, fmt.Errorf("%w: %d", ErrTooManyStreams, len(h.streams))
 		}
 		s = newStream(name, h.cfg, h.log.With("stream", name))
+		s.live = &h.live
 		h.streams[name] = s
 	}
 	s.mu.Lock()

@@ -399,3 +399,22 @@ func BenchmarkWrite(b *testing.B) {
 		l.Write(p)
 	}
 }
+
+// Who serves every live Stream is told of each one, once it shows.
+func TestLiveTells(t *testing.T) {
+	h := newHub(Config{})
+	live := h.Live()
+	p, _ := publish(t, h, "ann")
+	select {
+	case <-live:
+		require.Fail(t, "nothing is live yet")
+	default:
+	}
+	require.NoError(t, p.Start())
+	<-live
+	require.Equal(t, media.Live, h.Stream("s").State)
+	live = h.Live()
+	again, _ := publish(t, h, "ann")
+	require.NoError(t, again.Start())
+	<-live
+}

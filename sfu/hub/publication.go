@@ -46,6 +46,7 @@ func (p *Publication) Start() error {
 	s.setStateLocked(media.Live)
 	s.publishLocked()
 	s.mu.Unlock()
+	s.live.raise()
 	if old != nil {
 		old.source.End(ErrReplaced)
 	}

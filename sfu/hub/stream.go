@@ -15,6 +15,7 @@ type Stream struct {
 	name string
 	cfg  Config
 	log  *slog.Logger
+	live *signal // the hub's
 
 	// sinks is replaced whole on each change, so that packets pass unlocked.
 	sinks    atomic.Pointer[[]media.Sink]
