@@ -49,7 +49,7 @@ func (a *av1Parser) parse(payload []byte) (finding, bool) {
 		}
 		t := element[0] >> 3 & 0x0f
 		if n == 1 {
-			f.start = f.key || t >= av1SequenceHeader && t <= av1Frame && t != av1TileGroup
+			f.start = f.key || t >= av1SequenceHeader && t <= av1Frame && t != av1TileGroup && !upperLayer(element)
 		}
 		whole := len(tail) > 0 || header&av1Y == 0
 		if whole && t == av1SequenceHeader {
@@ -86,4 +86,10 @@ func (a *av1Parser) measure(obu []byte) (width, height int) {
 	a.sequence = append(a.sequence[:0], obu...)
 	a.width, a.height = size(h.Width(), h.Height())
 	return a.width, a.height
+}
+
+// upperLayer reports whether an OBU is of an upper spatial layer (AV1
+// specification, section 5.3.3); the lowest one's comes before.
+func upperLayer(obu []byte) bool {
+	return obu[0]&av1Extension != 0 && len(obu) > 1 && obu[1]>>3&0x03 != 0
 }

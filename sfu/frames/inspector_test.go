@@ -31,23 +31,21 @@ type sample struct {
 // packets returns a recorded stream as RTP payloads of at most size bytes.
 func packets(t testing.TB, codec string, size int) []sample {
 	t.Helper()
-	var pictures [][]byte
+	pictures := picturesOf(t, codec)
 	var p rtp.Payloader
 	switch codec {
 	case media.H264:
-		p, pictures = &codecs.H264Payloader{}, annexB(t, "testdata/camera.h264", func(b byte) bool { return b&0x1f == h264AUD })
+		p = &codecs.H264Payloader{}
 	case media.H265:
-		p, pictures = &codecs.H265Payloader{}, annexB(t, "testdata/camera.h265", func(b byte) bool {
-			return h265Type(b) == h265VPS || h265Type(b) < h265FirstIRAP
-		})
+		p = &codecs.H265Payloader{}
 	case media.VP8:
-		p, pictures = &codecs.VP8Payloader{EnablePictureID: true}, ivf(t, "testdata/camera.vp8.ivf")
+		p = &codecs.VP8Payloader{EnablePictureID: true}
 	case media.VP9:
-		p, pictures = &codecs.VP9Payloader{InitialPictureIDFn: func() uint16 { return 0x7ffd }}, ivf(t, "testdata/camera.vp9.ivf")
+		p = &codecs.VP9Payloader{InitialPictureIDFn: func() uint16 { return 0x7ffd }}
 	case "VP9 flexible":
-		p, pictures = &codecs.VP9Payloader{FlexibleMode: true, InitialPictureIDFn: func() uint16 { return 0x7ffd }}, ivf(t, "testdata/camera.vp9.ivf")
+		p = &codecs.VP9Payloader{FlexibleMode: true, InitialPictureIDFn: func() uint16 { return 0x7ffd }}
 	case media.AV1:
-		p, pictures = &codecs.AV1Payloader{}, ivf(t, "testdata/camera.av1.ivf")
+		p = &codecs.AV1Payloader{}
 	}
 	require.Equal(t, sampleFrames, len(pictures))
 	var out []sample
@@ -57,6 +55,25 @@ func packets(t testing.TB, codec string, size int) []sample {
 		}
 	}
 	return out
+}
+
+// picturesOf returns a recorded stream's pictures as its file has them.
+func picturesOf(t testing.TB, codec string) [][]byte {
+	t.Helper()
+	switch codec {
+	case media.H264:
+		return annexB(t, "testdata/camera.h264", func(b byte) bool { return b&0x1f == h264AUD })
+	case media.H265:
+		return annexB(t, "testdata/camera.h265", func(b byte) bool {
+			return h265Type(b) == h265VPS || h265Type(b) < h265FirstIRAP
+		})
+	case media.VP8:
+		return ivf(t, "testdata/camera.vp8.ivf")
+	case media.AV1:
+		return ivf(t, "testdata/camera.av1.ivf")
+	default:
+		return ivf(t, "testdata/camera.vp9.ivf")
+	}
 }
 
 // annexB splits a byte stream (ITU-T H.264 annex B) into pictures; first tells
