@@ -116,7 +116,7 @@ func (v *Viewer) allocate(now time.Time) {
 	if d.Layers, d.Active, d.Best = t.selector.Offered(); d.Best < 0 {
 		return
 	}
-	if au := v.audio; au != nil && au.format != nil && au.extends() && au.transportCC() {
+	if au := v.audio; au != nil && au.format != nil && au.format.extends() && au.transportCC() {
 		// Else the estimate is of the video's share alone.
 		if l := au.selector.Current(); l != nil {
 			d.Audio = l.Status().Bitrate
@@ -247,7 +247,7 @@ func (w *worker) writePadding(v *Viewer, t *track, to *wire.Route, padding int) 
 func (v *Viewer) departed(t *track, transportSeq uint16, size int) {
 	v.pacer.take(size)
 	a := &v.adapt
-	if a.estimator == nil || !t.extends() || !t.transportCC() {
+	if a.estimator == nil || !t.format.extends() || !t.transportCC() {
 		return
 	}
 	probe := uint8(0)

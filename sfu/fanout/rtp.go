@@ -27,6 +27,9 @@ type track struct {
 	kind          media.Kind
 	params        *TrackParams
 	ssrc, rtxSSRC uint32
+	// uncounted: the estimate is not to rest on this Track, as the viewer's
+	// other one would be missing from it.
+	uncounted bool
 
 	selector forward.Selector
 	munger   forward.Munger
@@ -141,20 +144,17 @@ func (t *track) sameFormat(l *media.Layer) bool {
 	return i >= 0 && &t.params.Codecs[i] == t.format
 }
 
-// extends reports whether header extensions may vary between a packet and its
-// repetition: only where repetitions are packets of their own (RFC 4588).
-// Without, a repetition must be the very same bytes: crypter.seal says why.
-func (t *track) extends() bool { return t.format.RTXPayloadType != 0 }
-
 // transportCC reports whether packets carry a transport-wide number: without
 // feedback on it, it would be of no use.
-func (t *track) transportCC() bool { return t.params.TransportCCID != 0 && t.format.TransportCC }
+func (t *track) transportCC() bool {
+	return !t.uncounted && t.params.TransportCCID != 0 && t.format.TransportCC
+}
 
 // extensionSize returns the bytes of a packet's header extensions and whether
 // the mid is among them. It is sent until the viewer has shown that it knows
 // the SSRC (RFC 9143 section 9.2).
 func (t *track) extensionSize() (size int, mid bool) {
-	if !t.extends() {
+	if !t.format.extends() {
 		return 0, false
 	}
 	if t.transportCC() {
