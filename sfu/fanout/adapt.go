@@ -257,31 +257,38 @@ func (v *Viewer) departed(t *track, transportSeq uint16, size int) {
 	a.estimator.Sent(v.worker.now, transportSeq, size+networkOverhead, probe)
 }
 
-// handleTransportFeedback takes transport-cc feedback and REMB.
-func (v *Viewer) handleTransportFeedback(now time.Time, packet []byte) {
-	var fb rtcp.TransportLayerCC
-	if v.adapt.estimator == nil || len(packet) < minTransportCC || fb.Unmarshal(packet) != nil {
-		return
+// handleTransportFeedback takes a transport-cc message; false for an absurd one.
+func (v *Viewer) handleTransportFeedback(now time.Time, packet []byte) bool {
+	if v.adapt.estimator == nil {
+		return true
+	}
+	if !v.adapt.estimator.Feedback(now, packet) {
+		return false
 	}
 	v.adapt.heard = now
-	v.adapt.estimator.Feedback(now, &fb)
 	v.allocate(now)
+	return true
 }
 
-// minTransportCC is the header, the SSRCs and the fixed part of a feedback
-// message with one chunk, in bytes.
-const minTransportCC = 20
-
-func (v *Viewer) handleREMB(now time.Time, packet []byte) {
+// handleREMB takes a receiver's own estimate
+// (draft-alvestrand-rmcat-remb-03 section 2.2); false for an absurd one. Other
+// messages of the same format are none of our business.
+func (v *Viewer) handleREMB(now time.Time, packet []byte) bool {
+	if len(packet) < 16 || binary.BigEndian.Uint32(packet[12:]) != remb4 || v.adapt.estimator == nil {
+		return true
+	}
+	v.heard(feedbackREMB)
 	var remb rtcp.ReceiverEstimatedMaximumBitrate
-	if v.adapt.estimator == nil || len(packet) < 20 || binary.BigEndian.Uint32(packet[12:]) != remb4 || remb.Unmarshal(packet) != nil {
-		return
+	if remb.Unmarshal(packet) != nil || !(remb.Bitrate > 0 && remb.Bitrate < maxREMB) {
+		return false
 	}
-	if remb.Bitrate > 0 && remb.Bitrate < 1e12 {
-		v.adapt.estimator.REMB(now, uint64(remb.Bitrate))
-		v.allocate(now)
-	}
+	v.adapt.estimator.REMB(now, uint64(remb.Bitrate))
+	v.allocate(now)
+	return true
 }
 
-// remb4 is the identifier "REMB" (draft-alvestrand-rmcat-remb-03 section 2.2).
-const remb4 = 'R'<<24 | 'E'<<16 | 'M'<<8 | 'B'
+const (
+	// remb4 is the identifier "REMB".
+	remb4   = 'R'<<24 | 'E'<<16 | 'M'<<8 | 'B'
+	maxREMB = 1e12 // bit/s
+)

@@ -58,6 +58,7 @@ type Viewer struct {
 	stats        ViewerStats
 	transportSeq uint16
 	pacer        pacer
+	allowance    allowance
 	adapt        adaptation
 	paced        bool // in the worker's list of those with something to send later
 }
