@@ -43,6 +43,8 @@ type Estimator struct {
 	updated  int64 // µs: the newest control step
 	cutAt    int64 // µs
 	cuts     uint64
+	remb     uint64  // bit/s: the last one
+	rembAt   int64   // µs
 	capacity float64 // bit/s at the last cuts for delay; 0 when no longer believed
 	owed     int     // packets sent since the last feedback
 	silence  int64   // µs: when a lack of feedback becomes a signal
@@ -108,6 +110,14 @@ func (e *Estimator) Sent(now time.Time, seq uint16, size int, probe uint8) {
 	case us > e.silence && e.owed >= silenceOwed && e.signal == TransportCC:
 		e.silent(us)
 	}
+}
+
+// Unnumbered notes one packet given to the socket that carries no transport-wide
+// sequence number, by its size in bytes on the wire. It is for viewers whose
+// estimate rests on REMB or reports; with transport-cc it would make the
+// feedback look as if something were missing.
+func (e *Estimator) Unnumbered(now time.Time, size int) {
+	e.sentRate.add(e.micros(now), min(max(size, 0), 1<<16-1))
 }
 
 func (e *Estimator) noteProbe(us int64, id uint8) {

@@ -235,6 +235,52 @@ func TestREMB(t *testing.T) {
 	assert.Greater(t, e.Estimate(), uint64(900_000), "than reports, too")
 }
 
+// A receiver after draft-ietf-rmcat-gcc-02 section 5.5, of which only the REMB
+// is heard, leads down, and up again to whatever is worth sending; one that
+// names a fixed bound is obeyed.
+func TestREMBFollowsTheReceiver(t *testing.T) {
+	e := New(Config{Start: 3_000_000})
+	rate := func(e *Estimator) float64 { // what an allocator would send of 250, 700 and 2500 kbit/s
+		switch est := float64(e.Estimate()); {
+		case est > 2_650_000:
+			return 2_500_000
+		case est > 800_000:
+			return 700_000
+		default:
+			return 250_000
+		}
+	}
+	ms, remb := 0, 3e6
+	run := func(until int, capacity float64) {
+		for ; ms < until; ms += 10 {
+			sent := rate(e)
+			e.Unnumbered(at(ms), int(sent/800))
+			if ms%200 != 0 {
+				continue
+			}
+			if sent > capacity {
+				remb = 0.85 * capacity
+			} else {
+				remb = min(remb*(1+0.08*0.2)+1000, 1.5*sent)
+			}
+			e.REMB(at(ms), uint64(remb))
+		}
+	}
+	run(5_000, 1e9)
+	assert.EqualValues(t, 2_500_000, rate(e))
+	run(5_400, 400_000)
+	assert.EqualValues(t, 250_000, rate(e), "down at once")
+	run(20_000, 400_000)
+	assert.Less(t, e.Estimate(), uint64(900_000))
+	run(60_000, 1e9)
+	assert.EqualValues(t, 2_500_000, rate(e), "up again")
+	for ; ms < 80_000; ms += 200 {
+		e.Unnumbered(at(ms), 250_000/8/5)
+		e.REMB(at(ms), 500_000)
+	}
+	assert.EqualValues(t, 500_000, e.Estimate(), "a fixed bound")
+}
+
 func TestEstimateStaysWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := New(Config{Start: 300_000, Min: 50_000, Max: 2_000_000})

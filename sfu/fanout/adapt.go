@@ -116,8 +116,7 @@ func (v *Viewer) allocate(now time.Time) {
 	if d.Layers, d.Active, d.Best = t.selector.Offered(); d.Best < 0 {
 		return
 	}
-	if au := v.audio; au != nil && au.format != nil && au.format.extends() && au.transportCC() {
-		// Else the estimate is of the video's share alone.
+	if au := v.audio; au != nil && v.covers(au) {
 		if l := au.selector.Current(); l != nil {
 			d.Audio = l.Status().Bitrate
 		}
@@ -145,13 +144,22 @@ func (v *Viewer) allocate(now time.Time) {
 	v.plan(now)
 }
 
+// covers reports whether the estimate is of a Track too: it is of all of them,
+// or where transport-wide numbers are used of those that carry them.
+func (v *Viewer) covers(t *track) bool {
+	if t.format == nil {
+		return false
+	}
+	return t.numbered() || v.video == nil || v.video.format == nil || !v.video.numbered()
+}
+
 // draining reports whether the viewer gets no video until a queue is empty.
 func (v *Viewer) draining(now time.Time) bool { return now.Before(v.adapt.drained) }
 
 // plan begins a probe, if one is due.
 func (v *Viewer) plan(now time.Time) {
 	a := &v.adapt
-	if a.probe.ID != 0 || v.video.format == nil || v.video.format.RTXPayloadType == 0 || !v.video.transportCC() {
+	if a.probe.ID != 0 || v.video.format == nil || v.video.format.RTXPayloadType == 0 || !v.video.numbered() {
 		return
 	}
 	if p, ok := a.prober.Plan(now, a.estimator.Estimate(), a.wanted, a.estimator.Stats()); ok {
@@ -247,7 +255,13 @@ func (w *worker) writePadding(v *Viewer, t *track, to *wire.Route, padding int) 
 func (v *Viewer) departed(t *track, transportSeq uint16, size int) {
 	v.pacer.take(size)
 	a := &v.adapt
-	if a.estimator == nil || !t.format.extends() || !t.transportCC() {
+	switch {
+	case a.estimator == nil:
+		return
+	case !t.numbered():
+		if v.covers(t) {
+			a.estimator.Unnumbered(v.worker.now, size+networkOverhead)
+		}
 		return
 	}
 	probe := uint8(0)

@@ -176,6 +176,9 @@ func registerCodecs(t testing.TB, m *webrtc.MediaEngine, o peerOptions) {
 	}
 	pt := webrtc.PayloadType(96)
 	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}}
+	if o.remb {
+		feedback = append(feedback, webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBGoogREMB})
+	}
 	for _, c := range codecs {
 		require.NoError(t, m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
