@@ -212,7 +212,7 @@ const (
 	// 5.5), and no bound of the path.
 	rembLimited  = 1.15
 	rembFurthest = 1.7
-	rembGrow     = 0.3 // per second meanwhile; nobody can probe
+	rembGrow     = 0.5 // per second meanwhile; nobody can probe
 	// rembRising is how much more than the last one it is when it is no bound
 	// yet.
 	rembRising = 1.005

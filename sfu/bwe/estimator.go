@@ -130,6 +130,9 @@ func (e *Estimator) noteProbe(us int64, id uint8) {
 // Estimate is what the path carries, in bit/s.
 func (e *Estimator) Estimate() uint64 { return uint64(e.estimate) }
 
+// Signal is what the estimate rests on.
+func (e *Estimator) Signal() Signal { return e.signal }
+
 // Stats describes the Estimator's view of the path.
 func (e *Estimator) Stats() Stats {
 	sent := e.sentRate.rate(longWindow)

@@ -64,5 +64,5 @@ func TestREMBLeadsAViewerWithoutTransportCC(t *testing.T) {
 	capacity.Store(350_000)
 	gets("q", 3*time.Second)
 	capacity.Store(1e9)
-	gets("f", 15*time.Second)
+	gets("f", 25*time.Second)
 }
