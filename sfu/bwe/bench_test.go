@@ -3,8 +3,6 @@ package bwe
 import (
 	"testing"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 func BenchmarkSent(b *testing.B) {
@@ -20,9 +18,9 @@ func BenchmarkSent(b *testing.B) {
 func BenchmarkFeedback(b *testing.B) {
 	const n = 26
 	e := New(Config{})
-	fbs := make([]*rtcp.TransportLayerCC, 2000)
+	fbs := make([][]byte, 2000)
 	for i := range fbs {
-		fbs[i] = all(uint16(i*n), n, i*n*4+20, 4)
+		fbs[i] = raw(all(uint16(i*n), n, i*n*4+20, 4))
 	}
 	b.ReportAllocs()
 	ms := 0

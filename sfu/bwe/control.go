@@ -177,19 +177,46 @@ func (e *Estimator) closeCluster(now int64) {
 	}
 }
 
-// REMB takes the receiver's own estimate in bit/s: the fallback of a viewer
-// without transport-cc.
+// REMB takes the receiver's own estimate in bit/s
+// (draft-alvestrand-rmcat-remb-03): the fallback of a viewer without
+// transport-cc. It bounds what is sent, but one that is far above what the
+// receiver gets, or on its way up, only lags behind it.
 func (e *Estimator) REMB(now time.Time, bitrate uint64) {
 	us := e.micros(now)
 	if e.hasCC(us) {
 		return
 	}
 	e.signal = FromREMB
-	if e.cutAt != 0 && us-e.cutAt < calmAfterCut && float64(bitrate) > e.estimate {
-		return // loss has just spoken against it
+	told, before := float64(bitrate), float64(e.remb)
+	dt := float64(min(max(us-e.rembAt, 0), 1_500_000)) / 1e6
+	e.remb, e.rembAt = bitrate, us
+	sent := float64(e.sentRate.rate(longWindow))
+	switch {
+	case told > e.estimate:
+		if e.cutAt != 0 && us-e.cutAt < calmAfterCut {
+			return // loss has just spoken against it
+		}
+		e.set(told)
+	case told >= rembLimited*sent && told <= rembFurthest*sent:
+		e.set(max(e.estimate, min(e.estimate*(1+rembGrow*dt)+1000*dt, reportReach*sent)))
+	case before > 0 && told > rembRising*before:
+		// It follows what is sent, a few percent a second.
+	default:
+		e.set(told)
 	}
-	e.set(float64(bitrate))
 }
+
+const (
+	// Between these, in shares of what is sent, a receiver's estimate is at the
+	// end of its tether, 1.5 times what arrives (draft-ietf-rmcat-gcc-02 section
+	// 5.5), and no bound of the path.
+	rembLimited  = 1.15
+	rembFurthest = 1.7
+	rembGrow     = 0.5 // per second meanwhile; nobody can probe
+	// rembRising is how much more than the last one it is when it is no bound
+	// yet.
+	rembRising = 1.005
+)
 
 // Report takes the loss (0..1) and the round trip (0: unknown) of a receiver
 // report. Without transport-cc its loss drives the estimate as in

@@ -89,17 +89,17 @@ func TestStandingQueue(t *testing.T) {
 func TestLostFeedbackIsNotLostTraffic(t *testing.T) {
 	e := New(Config{})
 	send(e, 0, 4, 0, 250) // 2 Mbit/s
-	e.Feedback(at(1050), all(0, 150, 20, 4))
-	e.Feedback(at(1060), all(200, 50, 820, 4)) // fifty not told of
+	e.Feedback(at(1050), raw(all(0, 150, 20, 4)))
+	e.Feedback(at(1060), raw(all(200, 50, 820, 4))) // fifty not told of
 	assert.InDelta(t, 2e6, float64(e.Stats().Acked), 0.15e6)
 	assert.Zero(t, e.Stats().Loss)
 
 	e = New(Config{})
 	send(e, 0, 4, 0, 250)
-	e.Feedback(at(1050), all(0, 100, 20, 4))
-	e.Feedback(at(1060), all(100, 25, 480, 8)) // half as fast from here on
+	e.Feedback(at(1050), raw(all(0, 100, 20, 4)))
+	e.Feedback(at(1060), raw(all(100, 25, 480, 8))) // half as fast from here on
 	require.NotZero(t, e.queue.throughput())
-	e.Feedback(at(1070), all(130, 5, 720, 8)) // five not told of
+	e.Feedback(at(1070), raw(all(130, 5, 720, 8))) // five not told of
 	assert.InDelta(t, 1e6, float64(e.queue.throughput()), 0.1e6)
 }
 
@@ -111,9 +111,9 @@ func TestLateIsNotLost(t *testing.T) {
 	for i := uint16(0); i < 100; i += 2 {
 		arrivals[i] = int64(i)*4000 + 20_000
 	}
-	e.Feedback(at(420), build(0, 98, arrivals, 0))
-	e.Feedback(at(430), holes)
+	e.Feedback(at(420), raw(build(0, 98, arrivals, 0)))
+	e.Feedback(at(430), raw(holes))
 	send(e, 1000, 4, 100, 10)
-	e.Feedback(at(1060), all(100, 10, 1020, 4))
+	e.Feedback(at(1060), raw(all(100, 10, 1020, 4)))
 	assert.Zero(t, e.Stats().Loss)
 }

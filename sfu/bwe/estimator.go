@@ -43,6 +43,8 @@ type Estimator struct {
 	updated  int64 // µs: the newest control step
 	cutAt    int64 // µs
 	cuts     uint64
+	remb     uint64  // bit/s: the last one
+	rembAt   int64   // µs
 	capacity float64 // bit/s at the last cuts for delay; 0 when no longer believed
 	owed     int     // packets sent since the last feedback
 	silence  int64   // µs: when a lack of feedback becomes a signal
@@ -110,6 +112,14 @@ func (e *Estimator) Sent(now time.Time, seq uint16, size int, probe uint8) {
 	}
 }
 
+// Unnumbered notes one packet given to the socket that carries no transport-wide
+// sequence number, by its size in bytes on the wire. It is for viewers whose
+// estimate rests on REMB or reports; with transport-cc it would make the
+// feedback look as if something were missing.
+func (e *Estimator) Unnumbered(now time.Time, size int) {
+	e.sentRate.add(e.micros(now), min(max(size, 0), 1<<16-1))
+}
+
 func (e *Estimator) noteProbe(us int64, id uint8) {
 	if e.cluster.id != id {
 		e.cluster = cluster{id: id, first: e.history.head, start: us}
@@ -119,6 +129,9 @@ func (e *Estimator) noteProbe(us int64, id uint8) {
 
 // Estimate is what the path carries, in bit/s.
 func (e *Estimator) Estimate() uint64 { return uint64(e.estimate) }
+
+// Signal is what the estimate rests on.
+func (e *Estimator) Signal() Signal { return e.signal }
 
 // Stats describes the Estimator's view of the path.
 func (e *Estimator) Stats() Stats {

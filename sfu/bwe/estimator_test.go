@@ -1,7 +1,10 @@
 package bwe
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -51,9 +54,9 @@ func TestNoAllocations(t *testing.T) {
 		ms, seq = ms+10, seq+10
 	}), "Sent")
 	base := seq - 150
-	fbs := make([]*rtcp.TransportLayerCC, 11)
+	fbs := make([][]byte, 11)
 	for i := range fbs {
-		fbs[i] = all(base+uint16(i*10), 10, ms-150+i*10+20, 1)
+		fbs[i] = raw(all(base+uint16(i*10), 10, ms-150+i*10+20, 1))
 	}
 	assert.Zero(t, testing.AllocsPerRun(10, func() {
 		e.Feedback(at(ms), fbs[0])
@@ -64,27 +67,31 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func TestAbsurdFeedback(t *testing.T) {
-	short := all(0, 20, 30, 10)
-	short.RecvDeltas = short.RecvDeltas[:5]
-	hole := all(0, 20, 30, 10)
-	hole.RecvDeltas[3] = nil
-	unknown := all(0, 20, 30, 10)
-	unknown.PacketChunks[1] = nil
-	fewer := all(0, 20, 30, 10)
-	fewer.PacketChunks = fewer.PacketChunks[:1]
-	far := all(0, 20, 30, 10)
-	far.RecvDeltas[2].Delta = math.MaxInt64
-	typed := all(0, 20, 30, 10)
-	typed.PacketChunks[0] = (*rtcp.RunLengthChunk)(nil)
-	for name, fb := range map[string]*rtcp.TransportLayerCC{
-		"nothing": nil, "empty": {}, "more than sent": all(0, 60, 30, 10), "never sent": all(1000, 20, 30, 10),
-		"too many":   {BaseSequenceNumber: 0, PacketStatusCount: 60_000, PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{RunLength: 8191}}},
-		"too short":  short,
-		"nil delta":  hole,
-		"nil chunk":  unknown,
-		"typed nil":  typed,
-		"few chunks": fewer,
-		"far away":   far,
+	good := raw(all(0, 20, 30, 10))
+	bent := func(bend func(b []byte) []byte) []byte { return bend(bytes.Clone(good)) }
+	count := func(n uint16, chunks ...uint16) []byte {
+		b := binary.BigEndian.AppendUint16(bytes.Clone(good[:14]), n)
+		b = append(b, good[16:20]...)
+		for _, c := range chunks {
+			b = binary.BigEndian.AppendUint16(b, c)
+		}
+		return append(b, 0, 0)
+	}
+	for name, fb := range map[string][]byte{
+		"nothing":        nil,
+		"empty":          make([]byte, 20),
+		"header only":    good[:20],
+		"more than sent": raw(all(0, 60, 30, 10)),
+		"never sent":     raw(all(1000, 20, 30, 10)),
+		"none":           count(0, 20),
+		"too many":       count(60_000, 8191, 8191, 8191, 8191, 8191, 8191, 8191, 8191),
+		"all arrived":    count(2048, 1<<13|2048),
+		"no progress":    count(20, 0, 0, 0, 20),
+		"too short":      good[:len(good)-8],
+		"few chunks":     good[:22],
+		"padding":        bent(func(b []byte) []byte { b[0] |= 1 << 5; b[len(b)-1] = 200; return b }),
+		"no padding":     bent(func(b []byte) []byte { b[0] |= 1 << 5; b[len(b)-1] = 0; return b }),
+		"far away":       append(count(20, 2<<13|20), bytes.Repeat([]byte{0x7f, 0xff}, 20)...),
 	} {
 		e := New(Config{})
 		send(e, 0, 10, 0, 50)
@@ -94,9 +101,31 @@ func TestAbsurdFeedback(t *testing.T) {
 	}
 }
 
+// All three kinds of chunks mean what pion makes of them.
+func TestChunks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := chunk(rapid.Uint16Range(1, math.MaxUint16).Draw(t, "chunk"))
+		in := binary.BigEndian.AppendUint16(nil, uint16(c))
+		var want []uint16
+		if c>>15 == 0 {
+			var run rtcp.RunLengthChunk
+			require.NoError(t, run.Unmarshal(in))
+			want = slices.Repeat([]uint16{run.PacketStatusSymbol}, int(run.RunLength))
+		} else {
+			var vector rtcp.StatusVectorChunk
+			require.NoError(t, vector.Unmarshal(in))
+			want = vector.SymbolList
+		}
+		require.Len(t, want, c.length())
+		for i, symbol := range want {
+			require.EqualValues(t, symbol, c.symbol(i))
+		}
+	})
+}
+
 func TestFeedbackBeforeAnything(t *testing.T) {
 	e := New(Config{})
-	e.Feedback(at(0), all(0, 10, 0, 10))
+	e.Feedback(at(0), raw(all(0, 10, 0, 10)))
 	assert.Equal(t, NoSignal, e.Stats().Signal)
 }
 
@@ -146,7 +175,7 @@ func TestNoGrowthWithoutProof(t *testing.T) {
 func TestSilence(t *testing.T) {
 	e := New(Config{Start: 2_000_000})
 	send(e, 0, 10, 0, 50)
-	e.Feedback(at(500), all(0, 50, 20, 10))
+	e.Feedback(at(500), raw(all(0, 50, 20, 10)))
 	before := e.Estimate()
 	send(e, 510, 10, 50, 50)
 	assert.Equal(t, before, e.Estimate(), "half a second may pass")
@@ -155,7 +184,7 @@ func TestSilence(t *testing.T) {
 	// A pause of the sender is no silence of the viewer.
 	e = New(Config{Start: 2_000_000})
 	send(e, 0, 10, 0, 50)
-	e.Feedback(at(500), all(0, 50, 20, 10))
+	e.Feedback(at(500), raw(all(0, 50, 20, 10)))
 	before = e.Estimate()
 	send(e, 510, 10_000, 50, 8)
 	assert.Equal(t, before, e.Estimate())
@@ -199,11 +228,57 @@ func TestREMB(t *testing.T) {
 	e.REMB(at(3100), 1_000_000)
 	assert.EqualValues(t, 1_000_000, e.Estimate())
 	send(e, 4000, 10, 0, 50)
-	e.Feedback(at(4600), all(0, 50, 4050, 10))
+	e.Feedback(at(4600), raw(all(0, 50, 4050, 10)))
 	e.REMB(at(4700), 40_000)
 	assert.Greater(t, e.Estimate(), uint64(900_000), "transport-cc knows better")
 	e.Report(at(4800), 0.9, 0)
 	assert.Greater(t, e.Estimate(), uint64(900_000), "than reports, too")
+}
+
+// A receiver after draft-ietf-rmcat-gcc-02 section 5.5, of which only the REMB
+// is heard, leads down, and up again to whatever is worth sending; one that
+// names a fixed bound is obeyed.
+func TestREMBFollowsTheReceiver(t *testing.T) {
+	e := New(Config{Start: 3_000_000})
+	rate := func(e *Estimator) float64 { // what an allocator would send of 250, 700 and 2500 kbit/s
+		switch est := float64(e.Estimate()); {
+		case est > 2_650_000:
+			return 2_500_000
+		case est > 800_000:
+			return 700_000
+		default:
+			return 250_000
+		}
+	}
+	ms, remb := 0, 3e6
+	run := func(until int, capacity float64) {
+		for ; ms < until; ms += 10 {
+			sent := rate(e)
+			e.Unnumbered(at(ms), int(sent/800))
+			if ms%200 != 0 {
+				continue
+			}
+			if sent > capacity {
+				remb = 0.85 * capacity
+			} else {
+				remb = min(remb*(1+0.08*0.2)+1000, 1.5*sent)
+			}
+			e.REMB(at(ms), uint64(remb))
+		}
+	}
+	run(5_000, 1e9)
+	assert.EqualValues(t, 2_500_000, rate(e))
+	run(5_400, 400_000)
+	assert.EqualValues(t, 250_000, rate(e), "down at once")
+	run(20_000, 400_000)
+	assert.Less(t, e.Estimate(), uint64(900_000))
+	run(60_000, 1e9)
+	assert.EqualValues(t, 2_500_000, rate(e), "up again")
+	for ; ms < 80_000; ms += 200 {
+		e.Unnumbered(at(ms), 250_000/8/5)
+		e.REMB(at(ms), 500_000)
+	}
+	assert.EqualValues(t, 500_000, e.Estimate(), "a fixed bound")
 }
 
 func TestEstimateStaysWithinBounds(t *testing.T) {
@@ -227,7 +302,7 @@ func TestEstimateStaysWithinBounds(t *testing.T) {
 						arrivals[told] = int64(ms)*1000 + late
 					}
 				}
-				e.Feedback(at(ms), build(told-uint16(rapid.IntRange(1, 400).Draw(t, "back")), told-1, arrivals, 0))
+				e.Feedback(at(ms), raw(build(told-uint16(rapid.IntRange(1, 400).Draw(t, "back")), told-1, arrivals, 0)))
 			case 3:
 				e.REMB(at(ms), rapid.Uint64().Draw(t, "remb"))
 			case 4:

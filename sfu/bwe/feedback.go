@@ -1,9 +1,8 @@
 package bwe
 
 import (
+	"encoding/binary"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 const (
@@ -38,33 +37,35 @@ func (c *clock) read(ref uint32, now int64) (us int64, steady bool) {
 	return us, jump < maxJump && jump > -maxJump
 }
 
-// Feedback takes a transport-cc message
-// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). What it says
-// of packets that were never sent, or not lately, is ignored; a message that
-// contradicts itself is used up to there. Both count as absurd.
-func (e *Estimator) Feedback(now time.Time, fb *rtcp.TransportLayerCC) {
+// Feedback takes a transport-cc message, a whole RTCP packet
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). One that
+// tells of packets that were never sent, or not lately, or does not hold what
+// it promises, is refused. Of one whose times are absurd, the rest is not used.
+// Both count as absurd, and it returns false.
+func (e *Estimator) Feedback(now time.Time, packet []byte) (ok bool) {
 	us := e.micros(now)
-	if fb == nil || e.history.head < 0 || fb.PacketStatusCount == 0 || fb.PacketStatusCount > maxStatus {
+	fb, ok := parseFeedback(packet)
+	if !ok || e.history.head < 0 {
 		e.absurd++
-		return
+		return false
 	}
-	base := e.history.extend(fb.BaseSequenceNumber)
-	if base > e.history.head || base+int64(fb.PacketStatusCount) > e.history.head+1 {
+	base := e.history.extend(fb.base)
+	if base > e.history.head || base+int64(fb.count) > e.history.head+1 {
 		e.absurd++
-		return
+		return false
 	}
-	recv, steady := e.clock.read(fb.ReferenceTime, us)
+	recv, steady := e.clock.read(fb.reference, us)
 	if !steady {
 		e.absurd++
 		e.void()
 	}
-	m := message{e: e, now: us, base: base, left: int64(fb.PacketStatusCount), ext: base, ref: recv, recv: recv, deltas: fb.RecvDeltas}
+	m := message{e: e, now: us, base: base, left: fb.count, ext: base, ref: recv, recv: recv, deltas: fb.deltas}
 	e.recover(base)
-	if !m.walk(fb.PacketChunks) {
+	if ok = m.walk(fb.chunks); !ok {
 		e.absurd++
 	}
 	if m.heard == 0 {
-		return
+		return ok
 	}
 	e.signal, e.lastCC, e.owed = TransportCC, us, 0
 	e.next = max(e.next, m.ext)
@@ -75,6 +76,7 @@ func (e *Estimator) Feedback(now time.Time, fb *rtcp.TransportLayerCC) {
 	}
 	e.closeCluster(us)
 	e.control(us)
+	return ok
 }
 
 // void forgets what was measured by the viewer's clock.
@@ -104,65 +106,41 @@ type message struct {
 	e         *Estimator
 	now       int64 // µs
 	base, ext int64 // extended number of the first packet, of the one at hand
-	left      int64 // packets still to be told of
+	left      int   // packets still to be told of
 	ref, recv int64 // µs by the viewer's clock: of the message, of the packet at hand
-	deltas    []*rtcp.RecvDelta
+	deltas    []byte
 	heard     int   // packets that were in flight
 	newest    int64 // µs: when the newest packet that arrived was sent
 }
 
-// walk returns false when the message ends before it has told everything.
-func (m *message) walk(chunks []rtcp.PacketStatusChunk) bool {
-	for _, c := range chunks {
-		if m.left == 0 {
-			return true
-		}
-		switch c := c.(type) {
-		case *rtcp.RunLengthChunk:
-			if c == nil {
+// walk returns false where the message's times are absurd.
+func (m *message) walk(chunks []byte) bool {
+	for ; m.left > 0; chunks = chunks[chunkSize:] {
+		c := chunk(binary.BigEndian.Uint16(chunks))
+		for i := range min(c.length(), m.left) {
+			if !m.packet(c.symbol(i)) {
 				return false
 			}
-			for n := min(int64(c.RunLength), m.left); n > 0; n-- {
-				if !m.packet(c.PacketStatusSymbol) {
-					return false
-				}
-			}
-		case *rtcp.StatusVectorChunk:
-			if c == nil {
-				return false
-			}
-			for _, s := range c.SymbolList[:min(int64(len(c.SymbolList)), m.left)] {
-				if !m.packet(s) {
-					return false
-				}
-			}
-		default:
-			return false
+			m.left--
 		}
 	}
-	return m.left == 0
+	return true
 }
 
-// packet takes the next packet's status; false when its time is missing or absurd.
-func (m *message) packet(status uint16) bool {
-	p := m.e.history.at(m.ext)
-	ext := m.ext
+// packet takes the next packet's status; false when its time is absurd.
+func (m *message) packet(status uint8) bool {
+	p, ext := m.e.history.at(m.ext), m.ext
 	m.ext++
-	m.left--
 	switch status {
-	case rtcp.TypeTCCPacketReceivedSmallDelta, rtcp.TypeTCCPacketReceivedLargeDelta:
-		if len(m.deltas) == 0 || m.deltas[0] == nil {
-			return false
-		}
-		m.recv += m.deltas[0].Delta
-		m.deltas = m.deltas[1:]
+	case smallDelta, largeDelta:
+		m.recv += m.delta(status)
 		if d := m.recv - m.ref; d > maxJump || d < -maxJump {
 			return false
 		}
 		if p != nil {
 			m.arrived(p, ext)
 		}
-	case rtcp.TypeTCCPacketNotReceived:
+	case notReceived:
 		if p != nil && p.fate == inFlight {
 			p.fate = missing
 			m.heard++
@@ -176,6 +154,17 @@ func (m *message) packet(status uint16) bool {
 		}
 	}
 	return true
+}
+
+// delta takes the next receive delta (section 3.1.5), in µs.
+func (m *message) delta(status uint8) (us int64) {
+	if status == smallDelta {
+		us = int64(m.deltas[0])
+	} else {
+		us = int64(int16(binary.BigEndian.Uint16(m.deltas))) //nolint:gosec // it is signed
+	}
+	m.deltas = m.deltas[deltaBytes(status):]
+	return us * deltaUnit
 }
 
 func (m *message) arrived(p *entry, ext int64) {

@@ -3,8 +3,6 @@ package bwe
 import (
 	"math/rand"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 // source decides what is sent.
@@ -84,7 +82,7 @@ type world struct {
 
 type echo struct {
 	at int // ms
-	fb *rtcp.TransportLayerCC
+	fb []byte
 }
 
 type sample struct {
@@ -162,7 +160,7 @@ func (w *world) run(from, to int) {
 		w.recv.take(int64(ms) * 1000)
 		if ms%w.every == 0 {
 			if fb := w.recv.feedback(); fb != nil && w.link.rng.Float64() >= w.link.backLoss {
-				w.echo = append(w.echo, echo{ms + int(w.link.delay.Milliseconds()), onWire(fb)})
+				w.echo = append(w.echo, echo{ms + int(w.link.delay.Milliseconds()), raw(fb)})
 			}
 		}
 		for len(w.echo) > 0 && w.echo[0].at <= ms {

@@ -116,8 +116,7 @@ func (v *Viewer) allocate(now time.Time) {
 	if d.Layers, d.Active, d.Best = t.selector.Offered(); d.Best < 0 {
 		return
 	}
-	if au := v.audio; au != nil && au.format != nil && au.extends() && au.transportCC() {
-		// Else the estimate is of the video's share alone.
+	if au := v.audio; au != nil && v.covers(au) {
 		if l := au.selector.Current(); l != nil {
 			d.Audio = l.Status().Bitrate
 		}
@@ -145,13 +144,22 @@ func (v *Viewer) allocate(now time.Time) {
 	v.plan(now)
 }
 
+// covers reports whether the estimate is of a Track too: it is of all of them,
+// or where transport-wide numbers are used of those that carry them.
+func (v *Viewer) covers(t *track) bool {
+	if t.format == nil {
+		return false
+	}
+	return t.numbered() || v.video == nil || v.video.format == nil || !v.video.numbered()
+}
+
 // draining reports whether the viewer gets no video until a queue is empty.
 func (v *Viewer) draining(now time.Time) bool { return now.Before(v.adapt.drained) }
 
 // plan begins a probe, if one is due.
 func (v *Viewer) plan(now time.Time) {
 	a := &v.adapt
-	if a.probe.ID != 0 || v.video.format == nil || v.video.format.RTXPayloadType == 0 || !v.video.transportCC() {
+	if a.probe.ID != 0 || v.video.format == nil || v.video.format.RTXPayloadType == 0 || !v.video.numbered() {
 		return
 	}
 	if p, ok := a.prober.Plan(now, a.estimator.Estimate(), a.wanted, a.estimator.Stats()); ok {
@@ -247,7 +255,13 @@ func (w *worker) writePadding(v *Viewer, t *track, to *wire.Route, padding int) 
 func (v *Viewer) departed(t *track, transportSeq uint16, size int) {
 	v.pacer.take(size)
 	a := &v.adapt
-	if a.estimator == nil || !t.extends() || !t.transportCC() {
+	switch {
+	case a.estimator == nil:
+		return
+	case !t.numbered():
+		if v.covers(t) {
+			a.estimator.Unnumbered(v.worker.now, size+networkOverhead)
+		}
 		return
 	}
 	probe := uint8(0)
@@ -257,31 +271,38 @@ func (v *Viewer) departed(t *track, transportSeq uint16, size int) {
 	a.estimator.Sent(v.worker.now, transportSeq, size+networkOverhead, probe)
 }
 
-// handleTransportFeedback takes transport-cc feedback and REMB.
-func (v *Viewer) handleTransportFeedback(now time.Time, packet []byte) {
-	var fb rtcp.TransportLayerCC
-	if v.adapt.estimator == nil || len(packet) < minTransportCC || fb.Unmarshal(packet) != nil {
-		return
+// handleTransportFeedback takes a transport-cc message; false for an absurd one.
+func (v *Viewer) handleTransportFeedback(now time.Time, packet []byte) bool {
+	if v.adapt.estimator == nil {
+		return true
+	}
+	if !v.adapt.estimator.Feedback(now, packet) {
+		return false
 	}
 	v.adapt.heard = now
-	v.adapt.estimator.Feedback(now, &fb)
 	v.allocate(now)
+	return true
 }
 
-// minTransportCC is the header, the SSRCs and the fixed part of a feedback
-// message with one chunk, in bytes.
-const minTransportCC = 20
-
-func (v *Viewer) handleREMB(now time.Time, packet []byte) {
+// handleREMB takes a receiver's own estimate
+// (draft-alvestrand-rmcat-remb-03 section 2.2); false for an absurd one. Other
+// messages of the same format are none of our business.
+func (v *Viewer) handleREMB(now time.Time, packet []byte) bool {
+	if len(packet) < 16 || binary.BigEndian.Uint32(packet[12:]) != remb4 || v.adapt.estimator == nil {
+		return true
+	}
+	v.heard(feedbackREMB)
 	var remb rtcp.ReceiverEstimatedMaximumBitrate
-	if v.adapt.estimator == nil || len(packet) < 20 || binary.BigEndian.Uint32(packet[12:]) != remb4 || remb.Unmarshal(packet) != nil {
-		return
+	if remb.Unmarshal(packet) != nil || !(remb.Bitrate > 0 && remb.Bitrate < maxREMB) {
+		return false
 	}
-	if remb.Bitrate > 0 && remb.Bitrate < 1e12 {
-		v.adapt.estimator.REMB(now, uint64(remb.Bitrate))
-		v.allocate(now)
-	}
+	v.adapt.estimator.REMB(now, uint64(remb.Bitrate))
+	v.allocate(now)
+	return true
 }
 
-// remb4 is the identifier "REMB" (draft-alvestrand-rmcat-remb-03 section 2.2).
-const remb4 = 'R'<<24 | 'E'<<16 | 'M'<<8 | 'B'
+const (
+	// remb4 is the identifier "REMB".
+	remb4   = 'R'<<24 | 'E'<<16 | 'M'<<8 | 'B'
+	maxREMB = 1e12 // bit/s
+)

@@ -150,6 +150,9 @@ func (e *Engine) Add(stream string, p Params) (*Viewer, error) {
 	ssrc := rand.Uint32N(1<<32 - 8)
 	v.audio = newTrack(media.Audio, p.Audio, ssrc+1)
 	v.video = newTrack(media.Video, p.Video, ssrc+3)
+	if v.audio != nil && v.video != nil {
+		v.audio.uncounted = !p.Video.usesTransportCC()
+	}
 	v.ufrag, v.pwd = icelite.NewCredentials()
 	v.ufrags = []string{v.ufrag}
 	v.agent = icelite.NewAgent(v.ufrag, v.pwd, p.RemoteUfrag, p.RemotePwd, now)

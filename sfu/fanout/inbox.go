@@ -49,6 +49,7 @@ type inbox struct {
 	urgent  bool // there is more than the beginning of a Frame
 	closed  bool
 	dropped atomic.Uint64 // packets that found no room
+	refused atomic.Uint64 // RTCP datagrams that found none
 	// wake has a token when the worker should look.
 	wake chan struct{}
 }
@@ -109,12 +110,14 @@ func (in *inbox) post(event func(now time.Time)) {
 func (in *inbox) feed(v *Viewer, data []byte) bool {
 	if v.feedback.Add(1) > maxFeedbackPerViewer {
 		v.feedback.Add(-1)
+		in.refused.Add(1)
 		return false
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed || len(in.work.feedback) >= maxFeedback {
 		v.feedback.Add(-1)
+		in.refused.Add(1)
 		return false
 	}
 	in.work.feedback = append(in.work.feedback, received{viewer: v, data: bytes.Clone(data)})

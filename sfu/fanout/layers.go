@@ -83,6 +83,10 @@ func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {
 func (v *Viewer) restart(now time.Time, ssrc uint32) {
 	if t := v.video; t != nil && ssrc == t.ssrc {
 		v.stats.PLIs++
+		if !v.allowance.request(now) {
+			v.refuse(refusedPicture)
+			return
+		}
 		if v.replayFailed(now, t) {
 			return
 		}

@@ -6,18 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Why packets that were meant for a viewer, or came from one, were dropped.
+// Why packets that were meant for a viewer were dropped.
 const (
 	dropQueue  = iota // the worker's inbox was full
 	dropSocket        // the kernel or a TCP peer took no more
 	dropSend          // a packet did not fit or could not be encrypted
 	dropRepair        // a repetition beyond the limits
-	dropRTCP          // RTCP that was too much, or not authentic
 	dropReasons
 )
 
 func dropNames() [dropReasons]string {
-	return [dropReasons]string{"queue", "socket", "send", "repair", "rtcp"}
+	return [dropReasons]string{"queue", "socket", "send", "repair"}
 }
 
 // metrics are those of one Engine.
@@ -29,6 +28,8 @@ type metrics struct {
 	retransmitted prometheus.Counter
 	replays       prometheus.Counter
 	dropped       [dropReasons]prometheus.Counter
+	feedback      [feedbackKinds]prometheus.Counter
+	refused       [refusals]prometheus.Counter
 	handshakes    *prometheus.CounterVec
 }
 
@@ -70,6 +71,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for i, name := range dropNames() {
 		m.dropped[i] = drops.WithLabelValues(name)
 	}
+	kinds := vec("feedback_total", "RTCP messages from viewers, by kind.", "kind")
+	for i, name := range feedbackNames() {
+		m.feedback[i] = kinds.WithLabelValues(name)
+	}
+	refused := vec("feedback_refused_total", "RTCP from viewers, or parts of it, that were not used, by reason.", "reason")
+	for i, name := range refusalNames() {
+		m.refused[i] = refused.WithLabelValues(name)
+	}
 	if reg == nil {
 		return m, nil
 	}
@@ -90,9 +99,15 @@ func (m *metrics) add(c *counters) {
 	m.bytes.Add(float64(c.bytes))
 	m.retransmitted.Add(float64(c.retransmitted))
 	m.replays.Add(float64(c.replays))
-	for i, n := range c.dropped {
+	addAll(m.dropped[:], c.dropped[:])
+	addAll(m.feedback[:], c.feedback[:])
+	addAll(m.refused[:], c.refused[:])
+}
+
+func addAll(to []prometheus.Counter, counts []uint64) {
+	for i, n := range counts {
 		if n > 0 {
-			m.dropped[i].Add(float64(n))
+			to[i].Add(float64(n))
 		}
 	}
 }

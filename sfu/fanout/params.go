@@ -3,6 +3,7 @@ package fanout
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,6 +135,12 @@ type TrackParams struct {
 	MIDExtensionID uint8
 }
 
+// usesTransportCC reports whether packets of the Track may carry transport-wide
+// numbers.
+func (p *TrackParams) usesTransportCC() bool {
+	return p.TransportCCID != 0 && slices.ContainsFunc(p.Codecs, func(c CodecParams) bool { return c.TransportCC && c.extends() })
+}
+
 // CodecParams is one payload format of a viewer's m-line.
 type CodecParams struct {
 	Codec media.Codec
@@ -141,6 +148,14 @@ type CodecParams struct {
 	PayloadType uint8
 	// RTXPayloadType is that of its retransmissions (RFC 4588), 0 for none.
 	RTXPayloadType uint8
-	// NACK, PLI and TransportCC tell which RTCP feedback was negotiated.
+	// NACK, PLI and TransportCC tell which RTCP feedback was negotiated. With
+	// NACK and without RTX no header extensions are sent, and so no
+	// transport-wide numbers.
 	NACK, PLI, TransportCC bool
 }
+
+// extends reports whether packets carry header extensions: only where
+// repetitions are packets of their own (RFC 4588) or never sent, as with most
+// viewers' audio. Else a repetition must be the very same bytes: crypter.seal
+// says why.
+func (c *CodecParams) extends() bool { return c.RTXPayloadType != 0 || !c.NACK }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -40,6 +41,8 @@ type peerOptions struct {
 	noRTX     bool
 	codecs    []media.Codec // of video; default H264 and VP8
 	audioOnly bool
+	audioNACK bool
+	remb      bool // instead of transport-cc on video
 	passive   bool // the viewer is the DTLS server
 	badPrint  bool
 	silent    *atomic.Bool
@@ -144,11 +147,25 @@ func newPeerConnection(t testing.TB, o peerOptions) *webrtc.PeerConnection {
 	if o.dropEvery > 0 {
 		i.Add(&lossFactory{every: o.dropEvery})
 	}
-	require.NoError(t, webrtc.RegisterDefaultInterceptors(&m, &i))
+	registerInterceptors(t, &m, &i, o)
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(s), webrtc.WithMediaEngine(&m), webrtc.WithInterceptorRegistry(&i))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	require.NoError(t, err)
 	return pc
+}
+
+// registerInterceptors registers pion's default ones.
+func registerInterceptors(t testing.TB, m *webrtc.MediaEngine, i *interceptor.Registry, o peerOptions) {
+	t.Helper()
+	if !o.remb {
+		require.NoError(t, webrtc.RegisterDefaultInterceptors(m, i))
+		return
+	}
+	require.NoError(t, webrtc.ConfigureNack(m, i))
+	require.NoError(t, webrtc.ConfigureRTCPReports(i))
+	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, webrtc.RTPCodecTypeAudio)
+	require.NoError(t, m.RegisterHeaderExtension(
+		webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeAudio))
 }
 
 func registerCodecs(t testing.TB, m *webrtc.MediaEngine, o peerOptions) {
@@ -159,6 +176,9 @@ func registerCodecs(t testing.TB, m *webrtc.MediaEngine, o peerOptions) {
 	}
 	pt := webrtc.PayloadType(96)
 	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}}
+	if o.remb {
+		feedback = append(feedback, webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBGoogREMB})
+	}
 	for _, c := range codecs {
 		require.NoError(t, m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
@@ -174,9 +194,14 @@ func registerCodecs(t testing.TB, m *webrtc.MediaEngine, o peerOptions) {
 		}
 		pt += 2
 	}
+	var sound []webrtc.RTCPFeedback
+	if o.audioNACK {
+		sound = feedback[:1]
+	}
 	require.NoError(t, m.RegisterCodec(webrtc.RTPCodecParameters{
 		RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: testOpus.Fmtp,
+			RTCPFeedback: sound,
 		}, PayloadType: 111,
 	}, webrtc.RTPCodecTypeAudio))
 }
@@ -248,7 +273,8 @@ func codecsFrom(t testing.TB, desc *sdp.SessionDescription, m *sdp.MediaDescript
 		}
 		out = append(out, CodecParams{
 			Codec: codec, PayloadType: c.PayloadType, RTXPayloadType: rtx[strconv.Itoa(int(c.PayloadType))],
-			NACK: true, PLI: true, TransportCC: true,
+			NACK: slices.Contains(c.RTCPFeedback, "nack"), PLI: slices.Contains(c.RTCPFeedback, "nack pli"),
+			TransportCC: slices.Contains(c.RTCPFeedback, "transport-cc"),
 		})
 	}
 	return out
@@ -283,8 +309,10 @@ func (p *peer) answer(r *rig, offer *sdp.SessionDescription, params Params, via 
 			if c.Codec.Fmtp != "" {
 				line("a=fmtp:%d %s", c.PayloadType, c.Codec.Fmtp)
 			}
-			if kind == media.Video {
-				line("a=rtcp-fb:%[1]d nack\r\na=rtcp-fb:%[1]d nack pli\r\na=rtcp-fb:%[1]d transport-cc", c.PayloadType)
+			for name, on := range map[string]bool{"nack": c.NACK, "nack pli": c.PLI, "transport-cc": c.TransportCC} {
+				if on {
+					line("a=rtcp-fb:%d %s", c.PayloadType, name)
+				}
 			}
 			if c.RTXPayloadType != 0 {
 				line("a=rtpmap:%d rtx/90000\r\na=fmtp:%d apt=%d", c.RTXPayloadType, c.RTXPayloadType, c.PayloadType)

@@ -103,10 +103,15 @@ func (v *Viewer) repair(now time.Time, ssrc uint32, nacks []rtcp.NackPair) {
 	asked, useful := 0, 0
 	for _, pair := range nacks {
 		if asked >= maxNACKed {
-			v.worker.total.dropped[dropRepair]++
-			return
+			v.refuse(refusedNACK)
+			break
 		}
 		pair.Range(func(seq uint16) bool {
+			if !v.allowance.packet() {
+				v.refuse(refusedNACK)
+				asked = maxNACKed
+				return false
+			}
 			asked++
 			v.stats.NACKs++
 			if _, _, ok := t.repairable(seq); ok {

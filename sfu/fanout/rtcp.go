@@ -28,73 +28,114 @@ func (v *Viewer) receive(now time.Time, data []byte) {
 	}
 	plain, err := v.crypter.in.DecryptRTCP(v.worker.scratch[:0], data, nil)
 	if err != nil {
-		v.worker.total.dropped[dropRTCP]++
+		v.refuse(refusedAuth)
 		return
 	}
 	v.confirm()
-	walkRTCP(plain, func(h rtcp.Header, packet []byte) { v.handleRTCP(now, h, packet) })
+	v.hear(now, plain)
+}
+
+// hear takes one RTCP datagram in the clear, as far as it is no flood.
+func (v *Viewer) hear(now time.Time, plain []byte) {
+	v.allowance.refill(now)
+	if !walkRTCP(plain, func(h rtcp.Header, packet []byte) bool {
+		if !v.allowance.message() {
+			v.refuse(refusedFlood)
+			return false
+		}
+		if !v.handleRTCP(now, h, packet) {
+			v.refuse(refusedMalformed)
+		}
+		return true
+	}) {
+		v.refuse(refusedMalformed)
+	}
 }
 
 // walkRTCP calls each for every packet of a compound or reduced-size (RFC
-// 5506) RTCP datagram. It stops at the first one that is malformed.
-func walkRTCP(data []byte, each func(h rtcp.Header, packet []byte)) {
+// 5506) RTCP datagram, while that returns true. It stops at the first one that
+// is malformed, and returns false then.
+func walkRTCP(data []byte, each func(h rtcp.Header, packet []byte) bool) bool {
 	for len(data) > 0 {
 		var h rtcp.Header
 		if h.Unmarshal(data) != nil {
-			return
+			return false
 		}
 		size := (int(h.Length) + 1) * 4
 		if size > len(data) {
-			return
+			return false
 		}
-		each(h, data[:size])
+		if !each(h, data[:size]) {
+			return true
+		}
 		data = data[size:]
 	}
+	return true
 }
 
-// handleRTCP takes one RTCP packet. What does not parse, or is of no use here,
-// is skipped.
-func (v *Viewer) handleRTCP(now time.Time, h rtcp.Header, packet []byte) {
+// handleRTCP takes one RTCP packet. It returns false for one of a kind that is
+// of use here and that does not parse or contradicts itself.
+func (v *Viewer) handleRTCP(now time.Time, h rtcp.Header, packet []byte) bool {
 	switch h.Type { //nolint:exhaustive // the others tell us nothing
 	case rtcp.TypeReceiverReport:
+		v.heard(feedbackReport)
 		var rr rtcp.ReceiverReport
-		if rr.Unmarshal(packet) == nil {
-			v.reported(now, rr.Reports)
+		if rr.Unmarshal(packet) != nil {
+			return false
 		}
+		v.reported(now, rr.Reports)
 	case rtcp.TypeSenderReport:
+		v.heard(feedbackReport)
 		var sr rtcp.SenderReport
-		if sr.Unmarshal(packet) == nil {
-			v.reported(now, sr.Reports)
+		if sr.Unmarshal(packet) != nil {
+			return false
 		}
+		v.reported(now, sr.Reports)
 	case rtcp.TypeTransportSpecificFeedback:
-		var nack rtcp.TransportLayerNack
-		if h.Count == rtcp.FormatTLN && nack.Unmarshal(packet) == nil {
-			v.repair(now, nack.MediaSSRC, nack.Nacks)
-		}
-		if h.Count == rtcp.FormatTCC {
-			v.handleTransportFeedback(now, packet)
-		}
+		return v.handleTransportSpecific(now, h, packet)
 	case rtcp.TypePayloadSpecificFeedback:
-		v.handlePayloadFeedback(now, h, packet)
+		return v.handlePayloadSpecific(now, h, packet)
 	}
+	return true
 }
 
-func (v *Viewer) handlePayloadFeedback(now time.Time, h rtcp.Header, packet []byte) {
+func (v *Viewer) handleTransportSpecific(now time.Time, h rtcp.Header, packet []byte) bool {
+	switch h.Count {
+	case rtcp.FormatTLN:
+		v.heard(feedbackNACK)
+		var nack rtcp.TransportLayerNack
+		if nack.Unmarshal(packet) != nil {
+			return false
+		}
+		v.repair(now, nack.MediaSSRC, nack.Nacks)
+	case rtcp.FormatTCC:
+		v.heard(feedbackTransportCC)
+		return v.handleTransportFeedback(now, packet)
+	}
+	return true
+}
+
+func (v *Viewer) handlePayloadSpecific(now time.Time, h rtcp.Header, packet []byte) bool {
 	switch h.Count {
 	case rtcp.FormatPLI:
+		v.heard(feedbackPicture)
 		var pli rtcp.PictureLossIndication
-		if pli.Unmarshal(packet) == nil {
-			v.restart(now, pli.MediaSSRC)
+		if pli.Unmarshal(packet) != nil {
+			return false
 		}
+		v.restart(now, pli.MediaSSRC)
 	case rtcp.FormatFIR:
+		v.heard(feedbackPicture)
 		var fir rtcp.FullIntraRequest
-		if fir.Unmarshal(packet) == nil && len(fir.FIR) > 0 {
-			// RFC 5104 section 4.3.1.2: the media source is in the entry.
-			v.restart(now, fir.FIR[0].SSRC)
+		if fir.Unmarshal(packet) != nil || len(fir.FIR) == 0 {
+			return false
 		}
+		// RFC 5104 section 4.3.1.2: the media source is in the entry.
+		v.restart(now, fir.FIR[0].SSRC)
 	case rtcp.FormatREMB:
-		v.handleREMB(now, packet)
+		return v.handleREMB(now, packet)
 	}
+	return true
 }
 
 // reported takes reception report blocks (RFC 3550 section 6.4.1).

@@ -27,6 +27,9 @@ type track struct {
 	kind          media.Kind
 	params        *TrackParams
 	ssrc, rtxSSRC uint32
+	// uncounted: the estimate is not to rest on this Track, as the viewer's
+	// other one would be missing from it.
+	uncounted bool
 
 	selector forward.Selector
 	munger   forward.Munger
@@ -141,23 +144,20 @@ func (t *track) sameFormat(l *media.Layer) bool {
 	return i >= 0 && &t.params.Codecs[i] == t.format
 }
 
-// extends reports whether header extensions may vary between a packet and its
-// repetition: only where repetitions are packets of their own (RFC 4588).
-// Without, a repetition must be the very same bytes: crypter.seal says why.
-func (t *track) extends() bool { return t.format.RTXPayloadType != 0 }
-
-// transportCC reports whether packets carry a transport-wide number: without
+// numbered reports whether packets carry a transport-wide number: without
 // feedback on it, it would be of no use.
-func (t *track) transportCC() bool { return t.params.TransportCCID != 0 && t.format.TransportCC }
+func (t *track) numbered() bool {
+	return !t.uncounted && t.params.TransportCCID != 0 && t.format.TransportCC && t.format.extends()
+}
 
 // extensionSize returns the bytes of a packet's header extensions and whether
 // the mid is among them. It is sent until the viewer has shown that it knows
 // the SSRC (RFC 9143 section 9.2).
 func (t *track) extensionSize() (size int, mid bool) {
-	if !t.extends() {
+	if !t.format.extends() {
 		return 0, false
 	}
-	if t.transportCC() {
+	if t.numbered() {
 		size += 1 + 2
 	}
 	mid = t.params.MIDExtensionID != 0 && !t.reported && t.params.MID != ""
@@ -241,7 +241,7 @@ func (v *Viewer) putExtensions(ext []byte, t *track, mid bool) {
 	binary.BigEndian.PutUint16(ext, oneByteProfile)
 	binary.BigEndian.PutUint16(ext[2:], uint16(len(ext)/4-1)) //nolint:gosec // at most 24 bytes
 	rest := ext[4:]
-	if t.transportCC() {
+	if t.numbered() {
 		rest[0] = p.TransportCCID<<4 | 1
 		binary.BigEndian.PutUint16(rest[1:], v.transportSeq)
 		v.transportSeq++

@@ -21,6 +21,8 @@ type ViewerStats struct {
 	Waiting bool `json:"waiting"`
 	// Estimate is what the viewer's path carries, in bit/s, as far as known.
 	Estimate uint64 `json:"estimate"`
+	// Signal names what the estimate rests on; see bwe.Signal.
+	Signal string `json:"signal"`
 	// Target is the estimate in bit/s with which the viewer would get a better
 	// Layer; 0 when it has the best that it may have.
 	Target uint64 `json:"target"`
@@ -38,6 +40,9 @@ type ViewerStats struct {
 	// RID is the video Layer that the viewer gets; empty too when the
 	// publisher sends a single encoding.
 	RID string `json:"rid"`
+	// TargetRID is the Layer that the viewer is to get; another one while a
+	// keyframe of it is awaited.
+	TargetRID string `json:"targetRid"`
 	// Undecodable is set while the Stream has a Track of which the viewer
 	// offered no matching codec.
 	Undecodable bool `json:"undecodable"`

@@ -58,6 +58,7 @@ type Viewer struct {
 	stats        ViewerStats
 	transportSeq uint16
 	pacer        pacer
+	allowance    allowance
 	adapt        adaptation
 	paced        bool // in the worker's list of those with something to send later
 }
@@ -274,14 +275,17 @@ func (v *Viewer) tick(now time.Time) {
 
 // publish makes the counters visible to Stats.
 func (v *Viewer) publish() {
-	v.stats.RID = ""
+	v.stats.RID, v.stats.TargetRID = "", ""
 	if e := v.adapt.estimator; e != nil {
-		v.stats.Estimate = e.Estimate()
+		v.stats.Estimate, v.stats.Signal = e.Estimate(), e.Signal().String()
 	}
 	v.stats.Target = v.adapt.wanted
 	if v.video != nil {
 		if l := v.video.selector.Current(); l != nil {
 			v.stats.RID = l.RID
+		}
+		if l := v.video.selector.Target(); l != nil {
+			v.stats.TargetRID = l.RID
 		}
 		v.stats.Waiting = v.video.replay.waiting
 	}

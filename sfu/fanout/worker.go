@@ -42,6 +42,8 @@ type counters struct {
 	packets, bytes, retransmitted uint64
 	replays                       uint64
 	dropped                       [dropReasons]uint64
+	feedback                      [feedbackKinds]uint64
+	refused                       [refusals]uint64
 }
 
 func newWorker(e *Engine, index int) *worker {
@@ -166,6 +168,7 @@ func (w *worker) tick(now time.Time) {
 
 func (w *worker) flushCounters() {
 	w.total.dropped[dropQueue] += w.inbox.dropped.Swap(0)
+	w.total.refused[refusedQueue] += w.inbox.refused.Swap(0)
 	w.engine.metrics.add(&w.total)
 	w.total = counters{}
 	connected, connecting := w.engine.registry.count()

@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	_ "embed" // the description
 	"net/http"
 	"time"
 
@@ -12,6 +13,11 @@ import (
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling/auth"
 )
+
+// description is the API in OpenAPI's words.
+//
+//go:embed openapi.yaml
+var description []byte
 
 // Authorizer decides who may look at all streams.
 type Authorizer interface {
@@ -54,6 +60,7 @@ type Handler struct {
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("/api/v1/streams", h.Site.Resource(httpx.Methods{http.MethodGet: h.list}))
 	mux.Handle("/api/v1/streams/{stream}", h.Site.Resource(httpx.Methods{http.MethodGet: h.detail}))
+	mux.Handle("/api/v1/openapi.yaml", h.Site.Resource(httpx.Methods{http.MethodGet: describeAPI}))
 	mux.Handle("/livez", h.Site.Resource(httpx.Methods{http.MethodGet: live}))
 	mux.Handle("/readyz", h.Site.Resource(httpx.Methods{http.MethodGet: h.ready}))
 }
@@ -96,6 +103,13 @@ func (h *Handler) stream(snap *media.Snapshot) Stream {
 		s.Health = append(s.Health, stats.Health...)
 	}
 	return s
+}
+
+// describeAPI needs no token: what the API looks like is no secret.
+func describeAPI(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	_, _ = w.Write(description) // the client may be gone
+	return nil
 }
 
 // live says that the process answers.

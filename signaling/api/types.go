@@ -83,8 +83,22 @@ type Layer struct {
 type Viewer struct {
 	Since     time.Time `json:"since"`
 	Connected bool      `json:"connected"`
-	RID       string    `json:"rid"`
-	RTTMs     float64   `json:"rttMs"`
+	// RID is the video Layer that the viewer gets, TargetRID the one that it is
+	// to get; they differ while a keyframe is awaited. Both are empty where the
+	// publisher sends a single encoding.
+	RID       string `json:"rid"`
+	TargetRID string `json:"targetRid"`
+	// Paused is set while the path carries no video beside the audio, Waiting
+	// while the picture stands still until the next keyframe.
+	Paused  bool `json:"paused"`
+	Waiting bool `json:"waiting"`
+	// Estimate is what the path carries as far as known, Target what a better
+	// Layer takes, 0 when the viewer has the best; both in bit/s. Signal names
+	// what the estimate rests on.
+	Estimate uint64  `json:"estimate"`
+	Target   uint64  `json:"target"`
+	Signal   string  `json:"signal"`
+	RTTMs    float64 `json:"rttMs"`
 	// Loss is the share of packets lost, 0 to 1.
 	Loss          float64 `json:"loss"`
 	Packets       uint64  `json:"packets"`
@@ -92,6 +106,8 @@ type Viewer struct {
 	Retransmitted uint64  `json:"retransmitted"`
 	NACKs         uint64  `json:"nacks"`
 	PLIs          uint64  `json:"plis"`
+	Replays       uint64  `json:"replays"`
+	Probes        uint64  `json:"probes"`
 	Dropped       uint64  `json:"dropped"`
 	// Undecodable is set while the viewer cannot play one of the Tracks.
 	Undecodable bool   `json:"undecodable"`
@@ -131,9 +147,10 @@ func describePublisher(since time.Time, stats rtc.SessionStats) *Publisher {
 
 func describeViewer(since time.Time, v fanout.ViewerStats) Viewer {
 	return Viewer{
-		Since: since, Connected: v.Connected, RID: v.RID, RTTMs: millis(v.RTT), Loss: v.Loss,
+		Since: since, Connected: v.Connected, RID: v.RID, TargetRID: v.TargetRID, Paused: v.Paused, Waiting: v.Waiting,
+		Estimate: v.Estimate, Target: v.Target, Signal: v.Signal, RTTMs: millis(v.RTT), Loss: v.Loss,
 		Packets: v.Packets, Bytes: v.Bytes, Retransmitted: v.Retransmitted, NACKs: v.NACKs, PLIs: v.PLIs,
-		Dropped: v.Dropped, Undecodable: v.Undecodable, SRTPProfile: v.SRTPProfile,
+		Replays: v.Replays, Probes: v.Probes, Dropped: v.Dropped, Undecodable: v.Undecodable, SRTPProfile: v.SRTPProfile,
 	}
 }
 

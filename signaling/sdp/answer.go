@@ -169,8 +169,8 @@ func (o *Offer) PlayTracks() (audio, video *PlayTrack) {
 func (m *Media) playCodecs() []Codec {
 	codecs := slices.Clone(m.Codecs)
 	for i := range codecs {
-		codecs[i].REMB = false
 		codecs[i].TransportCC = codecs[i].TransportCC && m.transportCCID() != 0
+		codecs[i].REMB = codecs[i].REMB && !codecs[i].TransportCC // the lesser of the two
 	}
 	return codecs
 }

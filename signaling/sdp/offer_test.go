@@ -215,6 +215,23 @@ func TestTransportCC(t *testing.T) {
 	}
 }
 
+// REMB is negotiated where transport-cc is not, never beside it.
+func TestREMB(t *testing.T) {
+	for lines, remb := range map[string]bool{
+		"":                            true,
+		"a=rtcp-fb:96 transport-cc\n": true,
+		"a=rtcp-fb:96 transport-cc\na=extmap:3 " + TransportCC + "\n":         false,
+		"a=extmap:3 " + TransportCC + "\n":                                    true,
+		"a=rtcp-fb:* transport-cc\na=extmap:3/sendonly " + TransportCC + "\n": true,
+	} {
+		o := parse(t, testTransport, testVideo+"a=rtcp-fb:96 goog-remb\n"+lines)
+		answer, err := o.PlayAnswer(testParams())
+		require.NoError(t, err)
+		require.Equal(t, remb, strings.Contains(answer, "goog-remb"), lines)
+		require.Equal(t, !remb, strings.Contains(answer, "a=rtcp-fb:96 transport-cc"), lines)
+	}
+}
+
 // W30: several tracks in one section cannot be told apart.
 func TestSeveralTracksInASection(t *testing.T) {
 	pair := "a=ssrc-group:FID 1 2\na=ssrc:1 msid:s t\na=ssrc:2 msid:s t2\n"
