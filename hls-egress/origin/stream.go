@@ -1,0 +1,301 @@
+package origin
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-live/freshet/hls-egress/playlist"
+	"github.com/freshet-live/freshet/hls-egress/segment"
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+const (
+	// hideAfter is how long a rendition may carry another one's media before
+	// new viewers are no longer told of it.
+	hideAfter = 10 * time.Second
+	// askAgain is after which time Demand is told again of a rendition that
+	// somebody waits for.
+	askAgain   = 2 * time.Second
+	demandRoom = 32
+	// liveEdge is how much of the newest media stays in memory, in target
+	// durations: parts can be had for 3 after they were listed for 3 (L18,
+	// L19), and most requests are for these.
+	liveEdge = 6
+)
+
+// Stream is one run of a Stream at the Origin. Its methods are safe for
+// concurrent use and never wait for a viewer.
+type Stream struct {
+	o      *Origin
+	name   string
+	run    string
+	format playlist.Format
+	// mediaAge is for how many seconds caches may keep media.
+	mediaAge string
+
+	renditions atomic.Pointer[map[string]*rendition]
+	offer      atomic.Pointer[offer]
+	demand     chan string
+
+	mu    sync.Mutex
+	ended time.Time
+	done  atomic.Bool // as ended, for readers
+}
+
+// offer is what the multivariant playlist is made of. It is immutable.
+type offer struct {
+	present  []segment.Rendition
+	onDemand []segment.Rendition
+}
+
+func newStream(o *Origin, name string, format playlist.Format) *Stream {
+	var id [5]byte
+	_, _ = rand.Read(id[:]) // never fails
+	s := &Stream{
+		o: o, name: name, format: format, demand: make(chan string, demandRoom),
+		run: strings.ToLower(base32.StdEncoding.EncodeToString(id[:])),
+	}
+	s.mediaAge = strconv.Itoa(int(o.cfg.Window / time.Second))
+	s.renditions.Store(&map[string]*rendition{})
+	s.offer.Store(&offer{})
+	return s
+}
+
+// Apply publishes what a Ladder has put out.
+func (s *Stream) Apply(out segment.Output) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended.IsZero() {
+		return
+	}
+	var touched []*rendition
+	for i := range out.Parts {
+		p := &out.Parts[i]
+		r := s.rendition(p.Rendition)
+		if r.listing == nil {
+			r.listing = playlist.NewListing(s.format, s.o.cfg.Window, s.discontinuities())
+		}
+		r.add(p, s.mapURI(p))
+		if !slices.Contains(touched, r) {
+			touched = append(touched, r)
+		}
+	}
+	news := out.Renditions != nil
+	for _, r := range touched {
+		news = news || r.current.Load() == nil
+		r.publish(s.reports(r))
+	}
+	if out.Renditions != nil {
+		s.present(out.Renditions)
+	}
+	if news {
+		s.o.changed.fire()
+	}
+}
+
+// mapURI returns where a part's initialization section is, as seen from the
+// part's rendition: another one's media may stand in.
+func (s *Stream) mapURI(p *segment.Part) string {
+	if p.Init == nil {
+		return ""
+	}
+	if p.Init.Rendition == "" || p.Init.Rendition == p.Rendition {
+		return s.rendition(p.Rendition).register(p.Init)
+	}
+	return "../" + p.Init.Rendition + "/" + s.rendition(p.Init.Rendition).register(p.Init)
+}
+
+// rendition returns the one of a name, new if need be. The map is replaced,
+// never changed.
+func (s *Stream) rendition(name string) *rendition {
+	all := *s.renditions.Load()
+	if r := all[name]; r != nil {
+		return r
+	}
+	r := newRendition(name, s.run)
+	all = maps.Clone(all)
+	all[name] = r
+	s.renditions.Store(&all)
+	return r
+}
+
+// present takes the list of the renditions that there are.
+func (s *Stream) present(list []segment.Rendition) {
+	list = slices.Clone(list)
+	here := map[string]bool{}
+	for _, r := range list {
+		here[r.Name] = true
+		s.rendition(r.Name).gone.Store(false)
+	}
+	for name, r := range *s.renditions.Load() {
+		if !here[name] && !r.gone.Swap(true) {
+			r.asked.Store(0)
+			r.leave()
+		}
+	}
+	s.offer.Store(&offer{present: list, onDemand: s.offer.Load().onDemand})
+}
+
+// discontinuities returns the number that a rendition begins with which comes
+// to others (L31).
+func (s *Stream) discontinuities() uint64 {
+	var n uint64
+	for _, r := range *s.renditions.Load() {
+		if r.listing != nil {
+			n = max(n, r.listing.Discontinuities())
+		}
+	}
+	return n
+}
+
+// reports tells how far the others are.
+func (s *Stream) reports(of *rendition) []playlist.Report {
+	var out []playlist.Report
+	for _, r := range *s.renditions.Load() {
+		if r == of || r.gone.Load() || r.listing == nil {
+			continue
+		}
+		if rep, ok := r.report(); ok {
+			out = append(out, rep)
+		}
+	}
+	slices.SortFunc(out, func(a, b playlist.Report) int { return strings.Compare(a.URI, b.URI) })
+	return out
+}
+
+// Offer names renditions that are made when somebody asks for them. They are
+// in the multivariant playlist whether or not they run.
+func (s *Stream) Offer(rungs []segment.Rendition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rungs {
+		if !slices.ContainsFunc(s.offer.Load().present, func(p segment.Rendition) bool { return p.Name == r.Name }) {
+			s.rendition(r.Name).gone.Store(true)
+		}
+	}
+	s.offer.Store(&offer{present: s.offer.Load().present, onDemand: slices.Clone(rungs)})
+	s.o.changed.fire()
+}
+
+// Demand tells the names of offered renditions that somebody asks for and that
+// do not run. While somebody waits, a name comes again every two seconds.
+func (s *Stream) Demand() <-chan string { return s.demand }
+
+// LastUse returns when somebody last asked for a rendition's playlist, zero
+// when nobody has.
+func (s *Stream) LastUse(name string) time.Time {
+	r := (*s.renditions.Load())[name]
+	if r == nil || r.used.Load() == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, r.used.Load())
+}
+
+// ask notes that somebody wants a rendition that does not run.
+func (s *Stream) ask(r *rendition, now time.Time) {
+	last := r.asked.Load()
+	if now.UnixNano()-last < int64(askAgain) || !r.asked.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	select {
+	case s.demand <- r.name:
+	default: // there are others before it; it is asked for again
+		r.asked.Store(last)
+	}
+}
+
+// End ends all playlists (EXT-X-ENDLIST). They can be had for another window.
+func (s *Stream) End() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended.IsZero() {
+		return
+	}
+	s.ended = time.Now()
+	s.done.Store(true)
+	for _, r := range *s.renditions.Load() {
+		if r.listing != nil && !r.gone.Load() {
+			r.end()
+			r.publish(nil)
+		}
+	}
+	s.o.changed.fire()
+}
+
+// over reports whether End was called.
+func (s *Stream) over() bool { return s.done.Load() }
+
+// offers reports whether a rendition is made on demand.
+func (s *Stream) offers(name string) bool {
+	return slices.ContainsFunc(s.offer.Load().onDemand, func(r segment.Rendition) bool { return r.Name == name })
+}
+
+// sweep does the housekeeping. It returns false when the run is over and
+// nobody can want it any more.
+func (s *Stream) sweep(now time.Time, todo *chores) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := !s.ended.IsZero() && now.Sub(s.ended) > s.o.cfg.Window
+	edge := time.Duration(0)
+	if s.o.cfg.Dir != "" {
+		edge = liveEdge * s.format.Target
+	}
+	for _, r := range *s.renditions.Load() {
+		if over {
+			r.drop(todo)
+			continue
+		}
+		r.sweep(now, s.o.cfg.Window+2*s.format.Target, edge, todo)
+	}
+	return !over
+}
+
+// multivariant writes the playlist for a viewer who comes now. The prefix goes
+// before each URI. It returns nil when there is nothing to play yet.
+func (s *Stream) multivariant(now time.Time, prefix string) []byte {
+	o := s.offer.Load()
+	var all []playlist.Rendition
+	add := func(r segment.Rendition) {
+		all = append(all, playlist.Rendition{
+			Name: r.Name, URI: prefix + r.Name + "/index.m3u8", Video: r.Kind == media.Video, Codecs: r.Codecs,
+			Width: r.Width, Height: r.Height, FrameRate: r.FrameRate, Channels: r.Channels,
+			Bandwidth: r.Bandwidth, AverageBandwidth: r.AverageBandwidth, Rank: r.Rank,
+		})
+	}
+	for _, r := range o.present {
+		if r.Silent.IsZero() || now.Sub(r.Silent) < hideAfter {
+			add(r)
+		}
+	}
+	if len(all) == 0 { // something has to be there to play
+		for _, r := range o.present {
+			add(r)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	for _, r := range o.onDemand {
+		if !slices.ContainsFunc(o.present, func(p segment.Rendition) bool { return p.Name == r.Name }) {
+			add(r)
+		}
+	}
+	return playlist.AppendMultivariant(nil, all, s.independent())
+}
+
+// independent reports whether all segments begin with keyframes.
+func (s *Stream) independent() bool {
+	for _, r := range *s.renditions.Load() {
+		if v := r.current.Load(); v != nil && !v.view.Independent() {
+			return false
+		}
+	}
+	return true
+}
