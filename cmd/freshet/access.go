@@ -11,7 +11,11 @@ import (
 
 // access decides by the keys that are in force now; a reload replaces them
 // under the feet of running requests.
-type access struct{ verifier atomic.Pointer[auth.Verifier] }
+type access struct {
+	verifier atomic.Pointer[auth.Verifier]
+	// addresses are the keys that HLS addresses are signed with.
+	addresses atomic.Pointer[[][]byte]
+}
 
 func (a *access) set(pairs []string, log *slog.Logger) error {
 	keys, err := auth.ParseKeys(pairs...)
@@ -22,6 +26,8 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 		log.Warn("auth.keys: secrets of less than 32 characters can be guessed", "keys", weak)
 	}
 	a.verifier.Store(auth.NewVerifier(keys))
+	derived := keys.Derive("hls addresses")
+	a.addresses.Store(&derived)
 	return nil
 }
 
@@ -39,3 +45,15 @@ func (a *access) Play(r *http.Request, stream string) (auth.Grant, error) {
 func (a *access) Admin(r *http.Request) (auth.Grant, error) {
 	return a.verifier.Load().Admin(r)
 }
+
+// hlsAccess is access as package origin wants it.
+type hlsAccess struct{ *access }
+
+// View decides who may watch.
+func (a hlsAccess) View(r *http.Request, stream string) error {
+	_, err := a.Play(r, stream)
+	return err
+}
+
+// Secrets returns what addresses are signed with, nothing on an open server.
+func (a hlsAccess) Secrets() [][]byte { return *a.addresses.Load() }

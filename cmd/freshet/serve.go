@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	hlsegress "github.com/freshet-live/freshet/hls-egress"
+	"github.com/freshet-live/freshet/hls-egress/origin"
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/fanout"
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
@@ -71,6 +73,8 @@ type server struct {
 	ingest *rtc.Server
 	whip   *whip.Handler
 	whep   *whep.Handler
+	origin *origin.Origin    // nil: no HLS
+	hls    *hlsegress.Bridge // nil: no HLS
 
 	handler http.Handler // of public
 	ops     http.Handler // of admin
@@ -104,7 +108,11 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openMedia(set, reg); err != nil {
 		return nil, err
 	}
-	s.handler = s.routes(set, pages)
+	site := &httpx.Site{Log: s.log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{})}
+	if err := s.openHLS(set, site, reg); err != nil {
+		return nil, err
+	}
+	s.handler = s.routes(set, site, pages)
 	s.ops = opsHandler(reg)
 	return s, nil
 }
@@ -142,8 +150,7 @@ func (s *server) openMedia(set *settings, reg *prometheus.Registry) (err error) 
 }
 
 // routes builds the public handler.
-func (s *server) routes(set *settings, pages http.Handler) http.Handler {
-	site := &httpx.Site{Log: s.log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{})}
+func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) http.Handler {
 	candidates := func() []string {
 		var out []string
 		for _, c := range s.engine.Wire().Candidates() {
@@ -167,7 +174,13 @@ func (s *server) routes(set *settings, pages http.Handler) http.Handler {
 	s.whip.Register(mux)
 	s.whep.Register(mux)
 	control.Register(mux)
-	for _, path := range []string{"/whip/", "/whep/", "/api/"} {
+	missing := []string{"/whip/", "/whep/", "/api/"}
+	if s.origin != nil {
+		s.origin.Register(mux)
+	} else {
+		missing = append(missing, "/hls/")
+	}
+	for _, path := range missing {
 		mux.Handle(path, site.Missing()) // what the pages answer has no cross-origin headers
 	}
 	mux.Handle("/", pages)
@@ -204,6 +217,9 @@ func (s *server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.ingest.Run(ctx) })
 	g.Go(func() error { return s.whip.Run(ctx) })
 	g.Go(func() error { return s.whep.Run(ctx) })
+	if s.hls != nil {
+		g.Go(func() error { return s.hls.Run(ctx) })
+	}
 	g.Go(func() error { return s.reloadOnHangup(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.public, s.handler, s.log) })
 	if s.admin != nil {

@@ -37,6 +37,7 @@ type settings struct {
 	Stream struct {
 		ReconnectWindow time.Duration `yaml:"reconnect-window"`
 	} `yaml:"stream"`
+	HLS  hlsSettings `yaml:"hls"`
 	Auth struct {
 		Keys []string `yaml:"keys"`
 	} `yaml:"auth"`
@@ -74,6 +75,7 @@ func defaultSettings() *settings {
 	s.Media.MaxViewers = 10_000
 	s.Admin.Listen = "127.0.0.1:8090"
 	s.Stream.ReconnectWindow = 30 * time.Second
+	s.HLS = defaultHLS()
 	s.Log.Level = "info"
 	s.DataDir = "./data"
 	return s
@@ -168,6 +170,9 @@ func (s *settings) check() error {
 	}
 	if s.Cluster.Redis != "" {
 		return errors.New("cluster.redis: this version runs on one node; leave it empty")
+	}
+	if err := s.HLS.check(); err != nil {
+		return err
 	}
 	return s.checkOpen()
 }

@@ -157,6 +157,7 @@ func (o *Origin) serveMultivariant(q *request) error {
 	}
 	err := o.until(q, func() (bool, error) {
 		if s := o.stream(q.at.stream); s != nil && (!s.over() || !o.cfg.Live(q.at.stream)) {
+			s.used.Store(q.now.UnixNano())
 			body = s.multivariant(q.now, prefix)
 		}
 		if body == nil && !o.pending(q.at.stream) {
@@ -212,6 +213,7 @@ func (o *Origin) find(q *request) (s *Stream, r *rendition, err error) {
 	})
 	if err == nil {
 		r.used.Store(q.now.UnixNano())
+		s.used.Store(q.now.UnixNano())
 	}
 	return s, r, err
 }

@@ -43,6 +43,7 @@ type Stream struct {
 	renditions atomic.Pointer[map[string]*rendition]
 	offer      atomic.Pointer[offer]
 	demand     chan string
+	used       atomic.Int64 // Unix nanoseconds of the last request for a playlist
 
 	mu    sync.Mutex
 	ended time.Time
@@ -188,6 +189,15 @@ func (s *Stream) Offer(rungs []segment.Rendition) {
 // do not run. While somebody waits, a name comes again every two seconds.
 func (s *Stream) Demand() <-chan string { return s.demand }
 
+// Used returns when somebody last asked for any playlist, zero when nobody
+// has.
+func (s *Stream) Used() time.Time {
+	if at := s.used.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
 // LastUse returns when somebody last asked for a rendition's playlist, zero
 // when nobody has.
 func (s *Stream) LastUse(name string) time.Time {
@@ -279,13 +289,13 @@ func (s *Stream) multivariant(now time.Time, prefix string) []byte {
 			add(r)
 		}
 	}
-	if len(all) == 0 {
-		return nil
-	}
 	for _, r := range o.onDemand {
 		if !slices.ContainsFunc(o.present, func(p segment.Rendition) bool { return p.Name == r.Name }) {
 			add(r)
 		}
+	}
+	if len(all) == 0 {
+		return nil
 	}
 	return playlist.AppendMultivariant(nil, all, s.independent())
 }

@@ -109,7 +109,7 @@ func (j Job) args(threads int) []string {
 			"-c:a", "aac", "-ac", n(j.channels()), "-ar", n(segment.AudioTimescale), "-b:a", n(j.bitrate()))
 	} else {
 		rate := j.bitrate()
-		a = append(a, "-map", "0:v:0")
+		a = append(a, "-map", "0:v:0", "-level", n(j.level()))
 		if j.Width > 0 {
 			size := n(j.Width) + ":" + n(j.Height)
 			a = append(a, "-vf", "scale="+size+":force_original_aspect_ratio=decrease:force_divisible_by=2,pad="+size+":-1:-1,setsar=1")
@@ -121,6 +121,30 @@ func (j Job) args(threads int) []string {
 			"-b:v", n(rate), "-maxrate", n(rate*6/5), "-bufsize", n(rate))
 	}
 	return append(a, "-flush_packets", "1", "-flvflags", "no_duration_filesize+no_metadata", "-f", "flv", "pipe:1")
+}
+
+// level is the H264 level of the output times ten, for up to 60 pictures a
+// second (ITU-T H.264 table A-1: macroblocks in a second). It is set, not left
+// to the encoder, because playlists tell it before there is a picture.
+func (j Job) level() int {
+	const perSecond = 60
+	rate := (j.Width + 15) / 16 * ((j.Height + 15) / 16) * perSecond
+	for _, l := range []struct{ level, macroblocks int }{
+		{21, 19_800}, {30, 40_500}, {31, 108_000}, {32, 216_000}, {40, 245_760}, {42, 522_240}, {51, 983_040},
+	} {
+		if rate > 0 && rate <= l.macroblocks {
+			return l.level
+		}
+	}
+	return 52
+}
+
+// Codecs is what RFC 6381 calls the output: Main profile, or AAC-LC.
+func (j Job) Codecs() string {
+	if j.Kind == media.Audio {
+		return "mp4a.40.2"
+	}
+	return fmt.Sprintf("avc1.4d40%02x", j.level())
 }
 
 func (j Job) bitrate() int {

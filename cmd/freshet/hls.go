@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	hlsegress "github.com/freshet-live/freshet/hls-egress"
+	"github.com/freshet-live/freshet/hls-egress/origin"
+	"github.com/freshet-live/freshet/hls-egress/segment"
+	"github.com/freshet-live/freshet/hls-egress/transcode"
+	"github.com/freshet-live/freshet/internal/httpx"
+	"github.com/freshet-live/freshet/sfu/media"
+)
+
+// hlsSettings is the block hls of the settings.
+type hlsSettings struct {
+	Enabled bool          `yaml:"enabled"`
+	Part    time.Duration `yaml:"part"`
+	Segment time.Duration `yaml:"segment"`
+	Window  time.Duration `yaml:"window"`
+	Audio   string        `yaml:"audio"`
+	// Transcode is whether ffmpeg makes smaller pictures, and H264 of codecs
+	// that players do not take by HLS.
+	Transcode      bool   `yaml:"transcode"`
+	FFmpeg         string `yaml:"ffmpeg"`
+	MaxTranscoders int    `yaml:"max-transcoders"`
+}
+
+func defaultHLS() hlsSettings {
+	return hlsSettings{
+		Enabled: true, Part: 200 * time.Millisecond, Segment: 2 * time.Second, Window: time.Minute,
+		Audio: string(hlsegress.AudioAuto), Transcode: true, FFmpeg: "ffmpeg",
+	}
+}
+
+// The bounds of what can be set: shorter parts are mostly headers, longer ones
+// are no low latency.
+const (
+	minPart, maxPart       = 100 * time.Millisecond, time.Second
+	minSegment, maxSegment = time.Second, 10 * time.Second
+	maxWindow              = 24 * time.Hour
+)
+
+func (h *hlsSettings) check() error {
+	switch {
+	case h.Part < minPart || h.Part > maxPart:
+		return fmt.Errorf("hls.part: must be between %v and %v", minPart, maxPart)
+	case h.Segment < minSegment || h.Segment > maxSegment || h.Segment < 2*h.Part:
+		return fmt.Errorf("hls.segment: must be between %v and %v, and two parts or more", minSegment, maxSegment)
+	case h.Window < 6*h.Segment || h.Window > maxWindow:
+		return fmt.Errorf("hls.window: must be between six segments and %v", maxWindow)
+	case h.MaxTranscoders < 0:
+		return errors.New("hls.max-transcoders: must not be negative; 0 fits the machine")
+	}
+	switch hlsegress.Audio(h.Audio) {
+	case hlsegress.AudioAuto, hlsegress.AudioAAC, hlsegress.AudioOpus:
+		return nil
+	default:
+		return fmt.Errorf("hls.audio: %q is none of auto, aac, opus", h.Audio)
+	}
+}
+
+// openHLS puts the bridge together; it leaves s.hls nil when it is off.
+func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registerer) (err error) {
+	h := set.HLS
+	if !h.Enabled {
+		return nil
+	}
+	s.origin, err = origin.New(origin.Config{
+		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, Dir: filepath.Join(set.DataDir, "hls"),
+		Live: func(stream string) bool {
+			snap := s.hub.Stream(stream)
+			return snap != nil && snap.State == media.Live
+		},
+	}, s.log, reg)
+	if err != nil {
+		return err
+	}
+	ffmpeg := transcode.New(transcode.Config{Path: h.FFmpeg, MaxProcesses: h.MaxTranscoders}, s.log, reg)
+	s.hls, err = hlsegress.New(hlsegress.Config{
+		Segment: segment.Config{Part: h.Part, Segment: h.Segment},
+		Audio:   hlsegress.Audio(h.Audio), NoRungs: !h.Transcode,
+	}, s.hub, s.origin, ffmpeg, s.log, reg)
+	return err
+}
