@@ -16,6 +16,10 @@ type Config struct {
 	Part time.Duration
 	// Segment is the nominal duration of a segment, 2 s.
 	Segment time.Duration
+	// GOP is the distance of the encoder's own keyframes where it is known
+	// before the Ladder starts, else 0. It matters only for an encoder that
+	// ignores keyframe requests: the TARGETDURATION has to hold it.
+	GOP time.Duration
 }
 
 // Spec names a rendition and what is in it.
@@ -29,6 +33,10 @@ type Spec struct {
 	// Transcoded renditions are not asked for keyframes: they follow their
 	// source's.
 	Transcoded bool
+	// Bitrate is what the encoder is expected to send at most, in bit/s; 0:
+	// guess by the picture size. The declared bandwidth only ever grows from
+	// there, so that a player's first choice holds.
+	Bitrate uint64
 }
 
 // Rendition is a Spec with what its media has told of itself.
@@ -116,6 +124,8 @@ type Sample struct {
 	Wall time.Time
 	// Key is set when decoding can begin with it.
 	Key bool
+	// Lost is set when something that it may refer to is missing.
+	Lost bool
 	// Units is as in media.Frame; for AAC the one access unit.
 	Units [][]byte
 }

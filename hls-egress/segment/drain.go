@@ -1,0 +1,240 @@
+package segment
+
+import "time"
+
+const (
+	// together is how close keyframes must be to be one cut (rule 3).
+	together = 8 * time.Millisecond
+	// nearly is how much later a rendition's keyframe may be and still become
+	// the cut's, shown that much early: encoders that answer Layer by Layer
+	// are a frame or two apart.
+	nearly = 100 * time.Millisecond
+	// silence of a Layer, and of a rendition from a transcoder.
+	silentAfter      = 350 * time.Millisecond
+	silentTranscoded = 2 * time.Second
+	// maxGap is the longest pause of all video within a timeline; after a
+	// longer one the timeline is interrupted.
+	maxGap = 3 * time.Second
+	// maxCuts is how many cuts a slow rendition may be behind.
+	maxCuts = 32
+)
+
+// verdict is what becomes of a rendition at a cut.
+type verdict uint8
+
+const (
+	wait    verdict = iota // not known yet
+	own                    // begins its own segment
+	carried                // another rendition stands in
+	never                  // cannot begin here
+)
+
+func (l *Ladder) cutOf(msn uint64) *cut {
+	if len(l.cuts) == 0 || msn < l.cuts[0].msn || msn > l.cuts[len(l.cuts)-1].msn {
+		return nil
+	}
+	return &l.cuts[msn-l.cuts[0].msn]
+}
+
+// drainAll moves on all renditions; those that carry another one's media come
+// after it.
+func (l *Ladder) drainAll(now time.Time, out *Output) {
+	for _, t := range l.tracks {
+		if t.standIn == nil {
+			l.drain(t, now, out)
+		}
+	}
+	for range l.tracks {
+		before := len(out.Parts)
+		for _, t := range l.tracks {
+			if t.standIn != nil {
+				l.drain(t, now, out)
+			}
+		}
+		if len(out.Parts) == before {
+			return
+		}
+	}
+}
+
+// drain moves one rendition's samples into parts, as far as cuts are decided.
+func (l *Ladder) drain(t *track, now time.Time, out *Output) {
+	if l.state != live || len(l.cuts) == 0 || t.started && t.msn+1 < l.cuts[0].msn {
+		return // too far behind to be of any use
+	}
+	if !t.started || t.standIn != nil {
+		t.trim(t.ticks(l.cuts[len(l.cuts)-1].at) - t.scale)
+	}
+	for t.started || l.join(t, now) {
+		c := l.cutOf(t.msn + 1)
+		if t.standIn != nil {
+			l.copy(t, now, out)
+			if c == nil || !t.segmentOver {
+				return
+			}
+		} else {
+			l.release(t, c, now, out)
+			if c == nil {
+				return
+			}
+		}
+		if !l.cross(t, c, now, out) {
+			return
+		}
+	}
+}
+
+// release takes the samples of which it is certain that they belong into the
+// present segment.
+func (l *Ladder) release(t *track, c *cut, now time.Time, out *Output) {
+	var limit int64
+	if c != nil {
+		limit = t.ticks(c.at) - l.margin(t)
+	} else {
+		limit = t.ticks(l.hold(now))
+	}
+	for len(t.queue) >= 2 && t.queue[1].Time < limit {
+		l.take(t, t.queue[1].Time, false, now, out)
+	}
+}
+
+// margin is how much before a cut the sample may be that begins its segment:
+// audio is cut at the packet that contains the cut.
+func (l *Ladder) margin(t *track) int64 {
+	if t.video() {
+		return t.span(together)
+	}
+	return max(t.interval-1, 0)
+}
+
+// cross moves a rendition over a cut, if it can be.
+func (l *Ladder) cross(t *track, c *cut, now time.Time, out *Output) bool {
+	at := t.ticks(c.at)
+	v, i := l.resolve(t, c, now)
+	if v == wait || v == never {
+		return false
+	}
+	end := at
+	if !t.video() {
+		end = t.queue[i].Time
+	}
+	if t.standIn == nil {
+		l.close(t, i, end, now, out)
+	} else if v == own {
+		t.drop(i)
+	}
+	if v == carried {
+		l.carry(t, c, now)
+		return true
+	}
+	if t.video() && t.queue[0].Time != at {
+		t.nudge(&t.queue[0], at)
+	}
+	if !t.queue[0].Key {
+		l.stats.Forced++
+	}
+	l.begin(t, c)
+	return true
+}
+
+// close ends a segment with the samples before the queue's i-th; those that
+// the cut has overtaken are dropped.
+func (l *Ladder) close(t *track, i int, end int64, now time.Time, out *Output) {
+	mine := 0
+	for mine < i && t.queue[mine].Time < end {
+		mine++
+	}
+	for n := range mine {
+		next := end
+		if n < mine-1 {
+			next = min(t.queue[1].Time, end)
+		}
+		l.take(t, next, n == mine-1, now, out)
+	}
+	l.stats.Dropped += uint64(i - mine)
+	t.drop(i - mine)
+}
+
+// carry lets another rendition stand in from a cut on.
+func (l *Ladder) carry(t *track, c *cut, now time.Time) {
+	l.stats.StandIns++
+	t.standIn, t.started, t.segmentOver = l.source(t), true, false
+	t.msn, t.index, t.discont = c.msn, 0, c.discont
+	if t.silent.IsZero() {
+		t.silent, l.dirty = now, true
+	}
+	at := t.ticks(c.at)
+	n := 0
+	for n < len(t.queue) && t.queue[n].Time < at-l.margin(t) {
+		n++
+	}
+	t.drop(n)
+}
+
+// join begins a rendition at the first cut that it can begin with.
+func (l *Ladder) join(t *track, now time.Time) bool {
+	for i := range l.cuts {
+		c := &l.cuts[i]
+		v, n := l.resolve(t, c, now)
+		switch v {
+		case wait:
+			return false
+		case own:
+			t.drop(n)
+			if t.video() {
+				t.nudge(&t.queue[0], t.ticks(c.at))
+			}
+			l.begin(t, c)
+			return true
+		case carried:
+			if i == len(l.cuts)-1 && l.leads(t) {
+				l.carry(t, c, now)
+				return true
+			}
+		case never:
+		}
+	}
+	return false
+}
+
+// resolve finds what becomes of a rendition at a cut: which of its queued
+// samples begins the segment.
+func (l *Ladder) resolve(t *track, c *cut, now time.Time) (verdict, int) {
+	at := t.ticks(c.at)
+	i := 0
+	for i < len(t.queue) && t.queue[i].Time < at-l.margin(t) {
+		i++
+	}
+	if !t.video() {
+		if i == len(t.queue) {
+			return wait, 0
+		}
+		return own, i
+	}
+	standIn := l.source(t) != nil
+	if i == len(t.queue) {
+		if standIn && l.quiet(t, now) {
+			return carried, i
+		}
+		return wait, 0
+	}
+	reach := at + t.span(nearly)
+	for j := i; j < len(t.queue) && t.queue[j].Time <= reach; j++ {
+		if t.queue[j].Key {
+			return own, j
+		}
+	}
+	begun := t.started && t.standIn == nil
+	switch {
+	case !c.keyed && begun:
+		return own, i
+	case t.last <= reach && !l.quiet(t, now):
+		return wait, 0
+	case standIn:
+		return carried, i
+	case begun:
+		return own, i
+	default:
+		return never, 0
+	}
+}

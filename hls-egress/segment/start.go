@@ -1,0 +1,265 @@
+package segment
+
+import (
+	"time"
+)
+
+// start waits for what the first segment can begin with.
+func (l *Ladder) start(now time.Time, out *Output) {
+	came, announced, keyed, all := false, false, false, true
+	for _, t := range l.tracks {
+		came = came || t.came
+		if l.leads(t) {
+			announced, keyed = true, keyed || t.keys > 0
+			all = all && t.keys > 0
+		}
+		t.trim(t.last - t.span(learnGOP+longestTarget))
+		if t.video() {
+			t.trimKeys(3)
+		}
+	}
+	if !came {
+		return
+	}
+	if l.began.IsZero() {
+		l.began = now
+	}
+	age := now.Sub(l.began)
+	switch {
+	case age < startAfter:
+	case !announced || !l.pictures() && age >= startAudio:
+		l.startAudio()
+	case l.asked.IsZero():
+		if all || age >= startBy {
+			l.earliest = l.present(now) - common(before)
+			l.ask(now, out)
+		}
+	default:
+		l.answered(now, age, keyed, out)
+	}
+}
+
+// answered begins with the keyframe that was asked for, or finds that none
+// comes.
+func (l *Ladder) answered(now time.Time, age time.Duration, keyed bool, out *Output) {
+	if c, ok := l.choose(now, l.earliest); ok {
+		l.begins(cut{at: c.at, wall: c.wall, keyed: true})
+		return
+	}
+	since := now.Sub(l.asked)
+	switch {
+	case !l.found.IsZero():
+	case since >= again && l.tries < 2, since >= deafAfter && !keyed:
+		l.ask(now, out)
+	case keyed && l.tries >= 2 && since >= deafAfter-again:
+		l.deaf = true
+		l.startDeaf(now, age)
+	}
+}
+
+// startDeaf begins with the newest keyframe that is there. A deaf encoder's
+// second keyframe tells how long segments will be.
+func (l *Ladder) startDeaf(now time.Time, age time.Duration) {
+	gop := l.cfg.GOP
+	for _, t := range l.tracks {
+		if l.leads(t) && t.keys > 1 {
+			gop = max(gop, fromCommon(t.gop))
+		}
+	}
+	if gop == 0 && l.segment == 0 && age < learnGOP {
+		return
+	}
+	l.gop = gop
+	if gop == 0 {
+		l.gop = longestTarget
+	}
+	var best candidate
+	for _, t := range l.tracks {
+		if !l.leads(t) {
+			continue
+		}
+		for i := range t.queue {
+			if q := &t.queue[i]; q.Key {
+				if c := l.count(q); c.count > best.count || c.count == best.count && c.at > best.at {
+					best = c
+				}
+			}
+		}
+	}
+	if best.count == 0 {
+		return
+	}
+	l.begins(cut{at: best.at, wall: best.wall, keyed: true})
+}
+
+// startAudio begins a Stream without pictures.
+func (l *Ladder) startAudio() {
+	for _, t := range l.tracks {
+		if !t.video() && len(t.queue) > 0 {
+			q := &t.queue[0]
+			l.begins(cut{at: t.common(q.Time), wall: q.Wall})
+			return
+		}
+	}
+}
+
+// begins makes the first cut.
+func (l *Ladder) begins(c cut) {
+	if l.segment == 0 {
+		l.target()
+	}
+	l.state, l.cuts = live, nil
+	l.cut(c)
+	if l.deaf && l.gop > 0 {
+		l.expected = max(l.expected, common(l.gop))
+	}
+}
+
+// target fixes TARGETDURATION and PART-TARGET. An encoder that obeys leaves
+// room for a request that was lost; a deaf one needs room for its GOP.
+func (l *Ladder) target() {
+	const second = time.Second
+	segment := l.cfg.Segment + second
+	l.independent = true
+	if l.deaf {
+		segment = max(segment, min(l.gop+second/2, longestTarget))
+		l.independent = l.gop <= longestTarget && l.gop != 0
+	}
+	l.segment = (segment + second - 1) / second * second
+	l.part = l.partTarget()
+}
+
+// partTarget is the nominal part and a frame of 30 per second more, or, where
+// frames are so long that no number of them makes a full part within it, more
+// still.
+func (l *Ladder) partTarget() time.Duration {
+	const step = time.Millisecond
+	target := (l.cfg.Part + time.Second/30 + step - 1) / step * step
+	for limit := 2 * target; target < limit; target += step {
+		if l.fits(target) {
+			return target
+		}
+	}
+	return (l.cfg.Part + time.Second/30 + step - 1) / step * step
+}
+
+func (l *Ladder) fits(target time.Duration) bool {
+	for _, t := range l.tracks {
+		frame := t.duration(t.middle())
+		if frame <= 0 {
+			continue
+		}
+		n := target / frame
+		if n == 0 || float64(n*frame) < fullPart*float64(target) {
+			return false
+		}
+	}
+	return true
+}
+
+// paused reports whether a sample ends a pause of all video that is too long
+// for the timeline to go on over.
+func (l *Ladder) paused(t *track, at int64) bool {
+	return l.state == live && l.leads(t) && l.pictures() && at-l.reached() > common(maxGap)
+}
+
+// discontinue closes what there is and waits for a new start.
+func (l *Ladder) discontinue(now time.Time, out *Output) {
+	l.drainAll(now, out)
+	if end := l.reached(); l.state == live && l.pictures() {
+		// Audio without its pictures would make its segment longer.
+		for _, t := range l.tracks {
+			for n := len(t.queue); n > 1 && !t.video() && t.common(t.queue[n-1].Time) > end; n-- {
+				t.queue = t.queue[:n-1]
+			}
+		}
+	}
+	for _, t := range l.tracks {
+		if t.standIn == nil {
+			l.flush(t, now, out)
+		}
+	}
+	for _, t := range l.tracks {
+		l.flush(t, now, out)
+	}
+	for _, t := range l.tracks {
+		t.reset()
+	}
+	l.state, l.cuts, l.discont = starting, nil, l.msn > 0
+	l.began, l.asked, l.found, l.tries = time.Time{}, time.Time{}, time.Time{}, 0
+	l.deaf, l.wall = false, time.Time{}
+}
+
+// flush publishes all that a rendition has, and lets it reach the newest
+// segment, so that all renditions end with the same one.
+func (l *Ladder) flush(t *track, now time.Time, out *Output) {
+	for t.started {
+		c := l.cutOf(t.msn + 1)
+		switch {
+		case t.standIn != nil:
+			l.copy(t, now, out)
+			if c == nil || !t.segmentOver {
+				t.started = false
+				return
+			}
+			l.carry(t, c, now)
+		case c == nil:
+			t.finish(l, now, out)
+			return
+		default:
+			l.close(t, t.until(t.ticks(c.at)), t.ticks(c.at), now, out)
+			t.stopgap(c)
+			l.begin(t, c)
+		}
+	}
+}
+
+// until counts the queued samples before a time.
+func (t *track) until(at int64) int {
+	n := 0
+	for n < len(t.queue) && t.queue[n].Time < at {
+		n++
+	}
+	return n
+}
+
+// stopgap makes sure that there is a sample to begin a segment with: the last
+// picture again, or silence.
+func (t *track) stopgap(c *cut) {
+	at := t.ticks(c.at)
+	if len(t.queue) > 0 && t.queue[0].Key && (!t.video() || t.queue[0].Time <= at+t.span(nearly)) {
+		if t.video() {
+			t.nudge(&t.queue[0], at)
+		}
+		return
+	}
+	q := t.picture
+	if !t.video() {
+		frame, _ := silence(t.spec.Codec.Name)
+		q = queued{Sample: Sample{Key: true, Units: [][]byte{frame}}, size: len(frame), describes: t.newest}
+	}
+	q.Time, q.Wall = at, c.wall
+	t.trim(at + 1)
+	t.queue = append([]queued{q}, t.queue...)
+	t.bytes += q.size
+}
+
+// finish ends a rendition's last segment; its last sample is as long as the one
+// before it.
+func (t *track) finish(l *Ladder, now time.Time, out *Output) {
+	for len(t.queue) > 1 {
+		l.take(t, t.queue[1].Time, false, now, out)
+	}
+	if len(t.queue) == 1 {
+		l.take(t, t.queue[0].Time+max(t.interval, t.scale/1000), true, now, out)
+	}
+	t.started = false
+}
+
+// reset makes a rendition as it was before its first sample.
+func (t *track) reset() {
+	*t = track{
+		spec: t.spec, format: t.format, scale: t.scale, needKey: true, faults: t.faults,
+		inits: t.inits, rate: t.rate, listed: t.listed, frameRate: t.frameRate,
+	}
+}
