@@ -22,7 +22,7 @@ type serveCmd struct {
 	Reconnect *string  `name:"stream.reconnect-window" placeholder:"DURATION" help:"How long a stream waits for its publisher to come back (default 30s)."`
 
 	Turn      *string `name:"turn.listen" placeholder:"HOST:PORT" help:"Not in this version; only off is accepted."`
-	DataDir   *string `name:"data-dir" placeholder:"DIR" help:"Not used by this version: it stores nothing."`
+	DataDir   *string `name:"data-dir" placeholder:"DIR" help:"Where files go, such as HLS segments (default ./data)."`
 	Redis     *string `name:"cluster.redis" placeholder:"URL" help:"Not in this version; only an empty value is accepted."`
 	Region    *string `name:"cluster.region" placeholder:"NAME" help:"Not used by this version."`
 	Node      *string `name:"cluster.node" placeholder:"NAME" help:"This node's name in the logs."`

@@ -45,7 +45,9 @@ type settings struct {
 		Level string `yaml:"level"`
 		JSON  bool   `yaml:"json"`
 	} `yaml:"log"`
-	Insecure bool `yaml:"insecure"`
+	// DataDir is where files go.
+	DataDir  string `yaml:"data-dir"`
+	Insecure bool   `yaml:"insecure"`
 
 	// The settings below belong to parts that this version does not have.
 	// They are known, so that one command line fits every version: check
@@ -59,7 +61,6 @@ type settings struct {
 		Node      string `yaml:"node"`
 		Advertise string `yaml:"advertise"`
 	} `yaml:"cluster"`
-	DataDir string `yaml:"data-dir"`
 }
 
 type iceServer struct {
