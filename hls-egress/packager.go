@@ -264,7 +264,7 @@ func (p *packager) emit(now time.Time, out segment.Output) {
 			return
 		}
 		p.out = p.open(part, seg)
-		p.offer()
+		p.table = nil // on offer here too
 	}
 	if len(out.Parts) > 0 || out.Renditions != nil {
 		p.out.Apply(p.unhide(out))

@@ -124,8 +124,8 @@ func (p *packager) startAAC(now time.Time, t *track) bool {
 
 // offer tells the Origin which renditions could be made. It is called when the
 // Layers or their sizes have changed.
-func (p *packager) offer() {
-	if p.cfg.NoRungs || p.out == nil || p.snapshot == nil {
+func (p *packager) offer(now time.Time) {
+	if p.cfg.NoRungs || p.snapshot == nil {
 		return
 	}
 	var layers []transcode.Layer
@@ -154,7 +154,17 @@ func (p *packager) offer() {
 			AverageBandwidth: uint64(r.Bitrate), Bandwidth: uint64(r.Bitrate) * 3 / 2, //nolint:gosec // a table's
 		})
 	}
-	p.out.Offer(offered)
+	switch {
+	case p.out != nil:
+		p.out.Offer(offered)
+	case p.audio() == nil:
+		// Without anything else there would be no playlist to ask by.
+		for _, r := range table {
+			if r.Needed {
+				p.demand(now, r.Name)
+			}
+		}
+	}
 }
 
 // rung returns the rung of the table's line, nil when ffmpeg cannot make it.
@@ -189,11 +199,14 @@ func (p *packager) named(name string) *track {
 
 // attend starts what somebody asks for and stops what nobody does.
 func (p *packager) attend(now time.Time) {
-	if p.out == nil || now.Sub(p.looked) < attendEvery {
+	if now.Sub(p.looked) < attendEvery {
 		return
 	}
 	p.looked = now
-	p.offer()
+	p.offer(now)
+	if p.out == nil {
+		return
+	}
 	for more := true; more; {
 		select {
 		case name := <-p.out.Demand():

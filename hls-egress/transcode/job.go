@@ -144,7 +144,7 @@ func (j Job) Codecs() string {
 	if j.Kind == media.Audio {
 		return "mp4a.40.2"
 	}
-	return fmt.Sprintf("avc1.4d40%02x", j.level())
+	return fmt.Sprintf("avc1.4D40%02X", j.level())
 }
 
 func (j Job) bitrate() int {

@@ -1,0 +1,118 @@
+package hlsegress
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet-live/freshet/hls-egress/segment"
+)
+
+// The simulcast layers are the renditions, and Opus becomes AAC.
+func TestLadderOfLayers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{ffmpeg: "ffmpeg", bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	w.broadcast("s", video(t, "q", avc), video(t, "h", avc), video(t, "f", avc), sound())
+	index := w.until("s/index.m3u8", `(?s)TYPE=AUDIO.*\n[qhf]/.*\n[qhf]/.*\n[qhf]/`)
+	require.Len(t, lines(index, "#EXT-X-STREAM-INF:"), 3)
+	require.Contains(t, index, `mp4a.40.2`)
+	list := w.until("s/f/index.m3u8", `-1\.mp4\n`)
+	audio := w.until("s/audio/index.m3u8", `-1\.mp4\n`)
+
+	// One clock: the first segments begin within a frame of each other.
+	at := func(text string) time.Time {
+		v, err := time.Parse(time.RFC3339Nano, lines(text, "#EXT-X-PROGRAM-DATE-TIME:")[0])
+		require.NoError(t, err)
+		return v
+	}
+	require.WithinDuration(t, at(list), at(audio), 100*time.Millisecond)
+	require.WithinDuration(t, at(list), at(w.get("s/q/index.m3u8")), time.Millisecond)
+}
+
+// A publisher that comes back goes on in the same playlists; when it does not,
+// they end.
+func TestLifeOfAStream(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{window: 2 * time.Second, bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	stop := w.broadcast("s", video(t, "", avc), sound())
+	w.until("s/video/index.m3u8", `-1\.mp4\n`)
+	require.Contains(t, w.get("s/index.m3u8"), `"avc1.`)
+	require.Contains(t, w.get("s/index.m3u8"), `opus"`, "no ffmpeg: audio as it comes")
+	stop()
+	stop = w.broadcast("s", video(t, "", avc), sound())
+	w.until("s/video/index.m3u8", `(?s)#EXT-X-DISCONTINUITY\n.*mp4\n`)
+	w.until("s/audio/index.m3u8", `(?s)#EXT-X-DISCONTINUITY\n.*mp4\n`)
+	stop()
+	w.until("s/video/index.m3u8", `#EXT-X-ENDLIST`)
+	stop = w.broadcast("s", video(t, "", avc))
+	defer stop()
+	w.until("s/index.m3u8", `avc1\.[0-9A-Fa-f]+"`)
+	require.NotContains(t, w.until("s/video/index.m3u8", `mp4`), "ENDLIST")
+}
+
+// VP8 has no place in HLS: ffmpeg makes H264 of it as soon as somebody asks.
+func TestMadeOnDemand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{ffmpeg: "ffmpeg", bridge: Config{IdleAfter: 4 * time.Second, Segment: segment.Config{Segment: time.Second}}})
+	w.broadcast("s", video(t, "", vp8), sound())
+	index := w.until("s/index.m3u8", `180p/index.m3u8`)
+	require.Contains(t, index, `RESOLUTION=320x180`)
+	codecs := strings.SplitN(strings.SplitN(index, `CODECS="`, 2)[1], ",", 2)[0]
+	list := w.until("s/180p/index.m3u8", `(?s)EXTINF.*EXTINF`)
+	require.NotContains(t, list, "ENDLIST")
+	require.Contains(t, w.get("s/index.m3u8"), codecs, "what was promised is what came")
+
+	// Nobody asks any more: it stops, and starts anew for the next one.
+	running := func() bool { return strings.Contains(w.get("s/audio/index.m3u8"), "../180p/") }
+	require.True(t, running())
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(20 * time.Second); running(); <-poll.C {
+		require.True(t, time.Now().Before(deadline), "it runs for nobody")
+	}
+	require.Contains(t, w.get("s/index.m3u8"), "180p/index.m3u8")
+	w.until("s/180p/index.m3u8", `EXTINF`)
+}
+
+// A stream of VP8 without sound has nothing but what is made on demand.
+func TestOnlyOnDemand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{ffmpeg: "ffmpeg", bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	w.broadcast("s", video(t, "", vp8))
+	w.until("s/index.m3u8", `180p/index.m3u8`)
+	w.until("s/180p/index.m3u8", `EXTINF`)
+}
+
+// When ffmpeg cannot make AAC after all, the audio goes on as Opus.
+func TestAudioWithoutFFmpeg(t *testing.T) {
+	t.Parallel()
+	broken := filepath.Join(t.TempDir(), "ffmpeg")
+	// It says what it can, and then fails at everything.
+	script := "#!/bin/sh\ncase \"$*\" in *pipe:*) exit 1;; *) exec ffmpeg \"$@\";; esac\n"
+	require.NoError(t, os.WriteFile(broken, []byte(script), 0o700)) //nolint:gosec // it has to run
+	w := newWorld(t, worldOptions{ffmpeg: broken, bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	w.broadcast("s", video(t, "", avc), sound())
+	w.until("s/index.m3u8", `opus"`)
+	w.until("s/audio/index.m3u8", `-[1-9]\.mp4`)
+}
+
+// Silence goes where audio is missing, and nowhere else.
+func TestSilence(t *testing.T) {
+	var s silence
+	second := func(n float64) segment.Sample {
+		return segment.Sample{Time: int64(n * segment.VideoTimescale), Wall: time.Unix(0, int64(n*1e9))}
+	}
+	require.Empty(t, s.fill(second(10)), "there was never any audio")
+	s.heard(segment.Sample{Time: 10 * segment.AudioTimescale})
+	require.Empty(t, s.fill(second(10.3)))
+	out := s.fill(second(10.4))
+	require.Equal(t, int64(10.02*segment.AudioTimescale), out[0].Time)
+	require.Len(t, out, 9, "up to 200 ms before the picture")
+	require.Equal(t, time.Unix(10, 20_000_000), out[0].Wall)
+	require.Empty(t, s.fill(second(10.41)))
+	require.Len(t, s.fill(second(3600)), 5, "an hour is a new beginning")
+}
