@@ -140,6 +140,7 @@ func (p *packager) follow(now time.Time, s *media.Snapshot) (over bool) {
 		return true
 	case media.Reconnecting:
 		return false
+	case media.Live:
 	}
 	if s.Epoch != p.epoch {
 		p.renew(now, s.Epoch)

@@ -177,7 +177,7 @@ func sound() *encoding {
 	return &encoding{codec: opus, every: 20 * time.Millisecond, clip: [][][]byte{{silentOpus}}}
 }
 
-type publisher struct{ end chan struct{} }
+type publisher struct{}
 
 func (publisher) RequestKeyframe(*media.Layer) {}
 func (publisher) End(error)                    {}
