@@ -22,12 +22,18 @@ const (
 	before = 45 * time.Millisecond
 	// settle is how long the other Layers' keyframes are waited for.
 	settle = 150 * time.Millisecond
+	// answerBy is how much later than the request it may have been captured:
+	// the way there and back, and a frame.
+	answerBy = 400 * time.Millisecond
 	// again is when to repeat an unanswered request, deafAfter when to give it
 	// up at the start.
 	again     = 400 * time.Millisecond
 	deafAfter = time.Second
 	// maxTries bounds requests per segment.
 	maxTries = 4
+	// overtime is how much longer than TARGETDURATION a segment may be: it is
+	// rounded to whole seconds.
+	overtime = 450 * time.Millisecond
 	// leastSegment is the shortest segment, where one has to be cut out of
 	// turn.
 	leastSegment = 300 * time.Millisecond
@@ -101,6 +107,7 @@ func (l *Ladder) schedule(now time.Time, out *Output) {
 			l.earliest = min(l.earliest, max(newest.at+common(leastSegment), l.present(now)-common(before)))
 			l.tries = 0
 			l.ask(now, out)
+			l.expected = l.present(now) + common(lead) - newest.at
 		}
 		t.gone = gone
 	}
@@ -196,20 +203,26 @@ func (l *Ladder) count(q *queued) candidate {
 // decide makes the next cut if it is time for it.
 func (l *Ladder) decide(now time.Time) bool {
 	newest := &l.cuts[len(l.cuts)-1]
-	if c, ok := l.choose(now, l.earliest); ok {
-		l.stats.Skew = fromCommon(c.skew)
-		l.cut(cut{at: c.at, wall: c.wall, keyed: true})
-		return true
-	}
 	limit := common(l.segment)
 	if !l.pictures() {
 		limit = common(l.cfg.Segment)
 	}
 	at := newest.at + limit
-	if !l.found.IsZero() || l.reached() < at {
+	c, ok := l.choose(now, l.earliest)
+	switch {
+	case c.count > 0 && c.at <= at+common(overtime):
+		if ok {
+			l.stats.Skew = fromCommon(c.skew)
+			l.cut(cut{at: c.at, wall: c.wall, keyed: true})
+		}
+		return ok
+	case l.reached() < at:
 		return false
 	}
 	l.cut(cut{at: at, wall: newest.wall.Add(fromCommon(limit))})
+	if c.count > 0 { // a keyframe after a pause begins this segment, not one more
+		l.earliest = max(l.earliest, c.at+common(together))
+	}
 	return true
 }
 

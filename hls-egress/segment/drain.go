@@ -92,6 +92,9 @@ func (l *Ladder) release(t *track, c *cut, now time.Time, out *Output) {
 		limit = t.ticks(c.at) - l.margin(t)
 	} else {
 		limit = t.ticks(l.hold(now))
+		if !t.video() {
+			limit -= l.margin(t)
+		}
 	}
 	for len(t.queue) >= 2 && t.queue[1].Time < limit {
 		l.take(t, t.queue[1].Time, false, now, out)
@@ -150,6 +153,10 @@ func (l *Ladder) close(t *track, i int, end int64, now time.Time, out *Output) {
 			next = min(t.queue[1].Time, end)
 		}
 		l.take(t, next, n == mine-1, now, out)
+	}
+	if mine == 0 && len(t.open) > 0 { // its samples were dropped: what is there lasts longer
+		t.open[len(t.open)-1].ends = max(end, t.open[len(t.open)-1].ends)
+		l.emit(t, true, now, out)
 	}
 	l.stats.Dropped += uint64(i - mine)
 	t.drop(i - mine)

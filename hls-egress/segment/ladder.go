@@ -126,7 +126,8 @@ func (l *Ladder) Add(_ time.Time, s Spec) error {
 		return fmt.Errorf("%w: there is already a %q", ErrRendition, s.Name)
 	default:
 		// Numbers of initialization sections go on.
-		t.inits, t.rate, t.listed = l.tracks[i].inits, l.tracks[i].rate, l.tracks[i].listed
+		o := l.tracks[i]
+		t.inits, t.rate, t.listed, t.shown = o.inits, o.rate, o.listed, o.shown
 		l.tracks[i] = t
 	}
 	return nil

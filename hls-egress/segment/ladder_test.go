@@ -14,7 +14,7 @@ func TestOneLayerAndSound(t *testing.T) {
 	w.run(30 * time.Second)
 	w.good()
 	part, target := w.ladder.Target()
-	require.Equal(t, 234*time.Millisecond, part)
+	require.Equal(t, 235*time.Millisecond, part)
 	require.Equal(t, 3*time.Second, target)
 	require.True(t, w.ladder.Independent())
 	for _, name := range []string{"video", "audio"} {
@@ -36,4 +36,185 @@ func TestThreeLayers(t *testing.T) {
 		require.Equal(t, 14, w.check.Segments(name), name)
 	}
 	require.Zero(t, w.ladder.Stats())
+}
+
+// q drops a fifth of its frames, as OpenH264 does at 250 kbit/s.
+func TestDroppedFrames(t *testing.T) {
+	layers := simulcast()
+	layers[0].lost = func(i int) bool { return i*7919%5 == 0 }
+	w := newWorld(t, segment.Config{}, "opus", layers...)
+	w.run(60 * time.Second)
+	w.good()
+	require.Equal(t, 29, w.check.Segments("q"))
+	require.Equal(t, 30.0, w.check.Rendition("q").FrameRate, "what it codes at most")
+}
+
+// Rule 8: a Layer that falls silent is carried by the next lower one, and comes
+// back at a common keyframe.
+func TestSilentLayer(t *testing.T) {
+	layers := simulcast()
+	layers[2].silent = func(at time.Duration) bool { return at > 10*time.Second && at < 17*time.Second }
+	w := newWorld(t, segment.Config{}, "opus", layers...)
+	w.check.Lenient = true
+	w.keep = true
+	w.run(14 * time.Second)
+	require.False(t, w.check.Rendition("f").Silent.IsZero())
+	w.run(11 * time.Second)
+	w.good()
+	require.True(t, w.check.Rendition("f").Silent.IsZero())
+	require.LessOrEqual(t, len(w.check.Tolerated), 4, "the last parts before the silence: %q", w.check.Tolerated)
+	require.LessOrEqual(t, w.ladder.Stats().StandIns, uint64(5))
+	var from, to time.Duration
+	for _, p := range w.parts {
+		if p.Rendition == "f" && p.Init.Rendition != "f" {
+			require.Equal(t, "h", p.Init.Rendition)
+			if from == 0 {
+				from = p.Time
+			}
+			to = p.Time + p.Duration
+		}
+	}
+	require.Less(t, from-20*time.Second, 600*time.Millisecond)
+	require.InDelta(t, 28, to.Seconds(), 1.5)
+}
+
+func TestDeafEncoder(t *testing.T) {
+	for name, c := range map[string]struct {
+		gop         int
+		cfg         segment.Config
+		target      time.Duration
+		dependent   bool
+		minSegments int
+	}{
+		"1 s":               {gop: 30, target: 3 * time.Second, minSegments: 27},
+		"2 s":               {gop: 60, target: 3 * time.Second, minSegments: 27},
+		"4 s":               {gop: 120, target: 5 * time.Second, minSegments: 13},
+		"8.33 s":            {gop: 250, target: 10 * time.Second, dependent: true, minSegments: 5},
+		"8.33 s, known":     {gop: 250, cfg: segment.Config{GOP: 8333 * time.Millisecond}, target: 9 * time.Second, minSegments: 6},
+		"20 s":              {gop: 600, target: 10 * time.Second, dependent: true, minSegments: 5},
+		"a little over 2 s": {gop: 64, target: 3 * time.Second, minSegments: 25},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := layer("video", 0, sps720, 8000)
+			e.keys = func(i int) bool { return i%c.gop == 0 }
+			w := newWorld(t, c.cfg, "opus", e)
+			w.check.Dependent, w.check.Lenient = c.dependent, c.dependent
+			w.run(time.Minute)
+			w.good()
+			require.LessOrEqual(t, len(w.check.Tolerated), 2, "%q", w.check.Tolerated)
+			_, target := w.ladder.Target()
+			require.Equal(t, c.target, target)
+			require.Equal(t, !c.dependent, w.ladder.Independent())
+			require.GreaterOrEqual(t, w.check.Segments("video"), c.minSegments)
+			require.InDelta(t, w.check.Segments("video"), w.check.Segments("audio"), 1)
+		})
+	}
+}
+
+// All Layers of a deaf simulcast encoder have their keyframes together.
+func TestDeafSimulcast(t *testing.T) {
+	layers := simulcast()
+	for _, e := range layers {
+		e.keys = func(i int) bool { return i%75 == 0 }
+	}
+	w := newWorld(t, segment.Config{}, "opus", layers...)
+	w.run(time.Minute)
+	w.good()
+	require.Zero(t, w.ladder.Stats().StandIns)
+	require.GreaterOrEqual(t, w.check.Segments("f"), 21)
+}
+
+// An encoder that answers Layer by Layer, frames apart.
+func TestSkewedAnswers(t *testing.T) {
+	layers := simulcast()
+	layers[1].skew, layers[2].skew = 1, 2
+	w := newWorld(t, segment.Config{}, "opus", layers...)
+	w.check.Lenient = true
+	w.run(30 * time.Second)
+	w.good()
+	require.Zero(t, w.ladder.Stats().StandIns)
+	require.Equal(t, 14, w.check.Segments("f"))
+}
+
+// f appears when the bandwidth is there, 23 s after the start.
+func TestLateLayer(t *testing.T) {
+	layers := simulcast()
+	layers[2].silent = func(at time.Duration) bool { return at < 23*time.Second }
+	w := newWorld(t, segment.Config{}, "opus", layers...)
+	w.keep = true
+	w.run(20 * time.Second)
+	f := w.check.Rendition("f")
+	require.Equal(t, 640, f.Width, "f is offered from the start, carried by h")
+	require.False(t, f.Silent.IsZero())
+	w.run(20 * time.Second)
+	w.good()
+	f = w.check.Rendition("f")
+	require.Equal(t, 1280, f.Width)
+	require.True(t, f.Silent.IsZero())
+	require.Equal(t, w.check.Segments("q"), w.check.Segments("f"))
+}
+
+func TestTranscodedRendition(t *testing.T) {
+	w := newWorld(t, segment.Config{}, segment.AAC, layer("video", 2, sps720, 8000))
+	rung := layer("360p", 1, sps360, 2000)
+	rung.spec.Transcoded, rung.delay, rung.keyDelay = true, 400*time.Millisecond, 430*time.Millisecond
+	w.run(9 * time.Second)
+	require.NoError(t, w.ladder.Add(w.now, rung.spec))
+	w.encoders = append(w.encoders, rung)
+	w.run(21 * time.Second)
+	w.good()
+	require.Equal(t, 14, w.check.Segments("video"))
+	require.Equal(t, 9, w.check.Segments("360p"))
+	require.Equal(t, "mp4a.40.2", w.check.Rendition("audio").Codecs)
+
+	w.check.Lenient = true // its last part
+	out := w.ladder.Remove(w.now, "360p")
+	require.Len(t, out.Renditions, 2)
+	w.take(out)
+	w.encoders = w.encoders[:1]
+	w.run(5 * time.Second)
+	w.good()
+}
+
+// Where the publisher's codec cannot be packaged, the transcoded renditions
+// lead.
+func TestOnlyTranscoded(t *testing.T) {
+	big, small := layer("720p", 1, sps720, 8000), layer("360p", 0, sps360, 2000)
+	for i, e := range []*encoder{small, big} {
+		e.spec.Transcoded = true
+		e.delay = time.Duration(200+150*i) * time.Millisecond
+		e.keyDelay = e.delay + 30*time.Millisecond
+	}
+	w := newWorld(t, segment.Config{}, segment.AAC, small, big)
+	w.run(30 * time.Second)
+	w.good()
+	require.Equal(t, 14, w.check.Segments("720p"))
+	require.Equal(t, 14, w.check.Segments("360p"))
+}
+
+func TestOnlySound(t *testing.T) {
+	for _, codec := range []string{"opus", segment.AAC} {
+		w := newWorld(t, segment.Config{}, codec)
+		w.run(30 * time.Second)
+		w.good()
+		require.InDelta(t, 14, w.check.Segments("audio"), 1, codec)
+	}
+}
+
+func TestOnlyPictures(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "", simulcast()...)
+	w.run(30 * time.Second)
+	w.good()
+	require.Equal(t, 14, w.check.Segments("f"))
+}
+
+// Sound does not wait for ever for a camera that was announced.
+func TestSoundBeforePictures(t *testing.T) {
+	e := layer("video", 0, sps720, 8000)
+	e.silent = func(at time.Duration) bool { return at < 15*time.Second }
+	w := newWorld(t, segment.Config{}, "opus", e)
+	w.run(40 * time.Second)
+	w.good()
+	require.GreaterOrEqual(t, w.check.Segments("audio"), 16)
+	require.GreaterOrEqual(t, w.check.Segments("video"), 10)
 }

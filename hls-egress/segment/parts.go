@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"math"
 	"time"
 
 	"github.com/freshet-live/freshet/sfu/media"
@@ -47,7 +48,7 @@ func (l *Ladder) renew(t *track, d *description) {
 	}
 	t.init = &Init{Rendition: t.spec.Name, ID: t.inits, Data: data}
 	t.inits++
-	t.current, l.dirty = d, true
+	t.current, t.shown, l.dirty = d, d, true
 }
 
 // take puts the oldest queued sample into the open part. It ends where the next
@@ -110,12 +111,28 @@ func (l *Ladder) fullPart(t *track) int64 {
 func (l *Ladder) plan(t *track, start int64) int64 {
 	target, tail := t.span(l.part), t.span(time.Duration(float64(l.part)*tailPart))
 	rest := t.ticks(l.expectedEnd(t)) - start
-	nominal := t.span(l.cfg.Part)
+	if rest <= 0 && len(l.cuts) > 0 { // no keyframe came: the next is cut without one
+		rest = t.ticks(l.cuts[len(l.cuts)-1].at+common(l.segment)) - start
+	}
 	if rest <= target {
 		return target
 	}
-	n := max(1, (rest-tail+nominal/2)/nominal)
-	return min(max((rest-tail)/n, l.fullPart(t)), target)
+	// The shortest and the longest full part of whole frames.
+	least, most := l.fullPart(t), target
+	if t.interval > 0 {
+		least = min((least+t.interval-1)/t.interval*t.interval, target)
+		most = max(most/t.interval*t.interval, least)
+	}
+	parts, off := int64(1), int64(math.MaxInt64)
+	for n := rest / least; n > 0 && off > 0; n-- {
+		last := min(max(tail, rest-n*most), rest-n*least)
+		if d := max(last-tail, tail-last); d < off {
+			parts, off = n, d
+		} else {
+			break
+		}
+	}
+	return min(max((rest-tail)/parts, least), most)
 }
 
 // expectedEnd is where the segment of a rendition will end by what is known,

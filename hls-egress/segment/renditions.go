@@ -11,9 +11,9 @@ import (
 func (l *Ladder) renditions() []Rendition {
 	all := make([]Rendition, 0, len(l.tracks))
 	for _, t := range l.tracks {
-		d, rate := t.current, t.frameRate
+		d, rate := t.shown, t.frameRate
 		if d == nil && t.standIn != nil {
-			d, rate = t.standIn.current, t.standIn.frameRate
+			d, rate = t.standIn.shown, t.standIn.frameRate
 		}
 		if !t.listed || d == nil {
 			continue

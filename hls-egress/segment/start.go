@@ -42,36 +42,32 @@ func (l *Ladder) start(now time.Time, out *Output) {
 // answered begins with the keyframe that was asked for, or finds that none
 // comes.
 func (l *Ladder) answered(now time.Time, age time.Duration, keyed bool, out *Output) {
-	if c, ok := l.choose(now, l.earliest); ok {
-		l.begins(cut{at: c.at, wall: c.wall, keyed: true})
-		return
-	}
+	c, ok := l.choose(now, l.earliest)
+	// What comes later comes by itself.
+	answer := l.found.IsZero() || c.at <= l.earliest+common(before+answerBy+time.Duration(l.tries-1)*again)
 	since := now.Sub(l.asked)
 	switch {
-	case !l.found.IsZero():
+	case ok && answer:
+		l.begins(cut{at: c.at, wall: c.wall, keyed: true})
+	case !l.found.IsZero() && answer:
 	case since >= again && l.tries < 2, since >= deafAfter && !keyed:
 		l.ask(now, out)
 	case keyed && l.tries >= 2 && since >= deafAfter-again:
-		l.deaf = true
-		l.startDeaf(now, age)
+		l.startDeaf(age)
 	}
 }
 
 // startDeaf begins with the newest keyframe that is there. A deaf encoder's
 // second keyframe tells how long segments will be.
-func (l *Ladder) startDeaf(now time.Time, age time.Duration) {
-	gop := l.cfg.GOP
+func (l *Ladder) startDeaf(age time.Duration) {
+	l.deaf, l.gop = true, l.cfg.GOP
 	for _, t := range l.tracks {
 		if l.leads(t) && t.keys > 1 {
-			gop = max(gop, fromCommon(t.gop))
+			l.gop = max(l.gop, fromCommon(t.gop))
 		}
 	}
-	if gop == 0 && l.segment == 0 && age < learnGOP {
+	if l.gop == 0 && l.segment == 0 && age < learnGOP {
 		return
-	}
-	l.gop = gop
-	if gop == 0 {
-		l.gop = longestTarget
 	}
 	var best candidate
 	for _, t := range l.tracks {
@@ -110,7 +106,7 @@ func (l *Ladder) begins(c cut) {
 	}
 	l.state, l.cuts = live, nil
 	l.cut(c)
-	if l.deaf && l.gop > 0 {
+	if l.deaf {
 		l.expected = max(l.expected, common(l.gop))
 	}
 }
@@ -122,8 +118,11 @@ func (l *Ladder) target() {
 	segment := l.cfg.Segment + second
 	l.independent = true
 	if l.deaf {
-		segment = max(segment, min(l.gop+second/2, longestTarget))
-		l.independent = l.gop <= longestTarget && l.gop != 0
+		wanted := l.gop + second/2
+		if l.gop == 0 || wanted > longestTarget {
+			wanted, l.independent = longestTarget, false
+		}
+		segment = max(segment, wanted)
 	}
 	l.segment = (segment + second - 1) / second * second
 	l.part = l.partTarget()
@@ -131,30 +130,43 @@ func (l *Ladder) target() {
 
 // partTarget is the nominal part and a frame of 30 per second more, or, where
 // frames are so long that no number of them makes a full part within it, more
-// still.
+// still. A little more is also given where it lets renditions choose between
+// two lengths, so that what remains of a segment makes a good last part.
 func (l *Ladder) partTarget() time.Duration {
-	const step = time.Millisecond
-	target := (l.cfg.Part + time.Second/30 + step - 1) / step * step
-	for limit := 2 * target; target < limit; target += step {
-		if l.fits(target) {
-			return target
+	const step, play = time.Millisecond, 20 * time.Millisecond
+	base := (l.cfg.Part + time.Second/30 + step - 1) / step * step
+	var best time.Duration
+	most := -1
+	for target := base; target < 2*base && (best == 0 || target <= base+play); target += step {
+		if choices, ok := l.fits(target); ok && choices > most {
+			best, most = target, choices
 		}
 	}
-	return (l.cfg.Part + time.Second/30 + step - 1) / step * step
+	if best == 0 {
+		return base
+	}
+	return best
 }
 
-func (l *Ladder) fits(target time.Duration) bool {
+// fits counts the renditions that can make full parts of two lengths, and
+// reports whether all can make one. AAC may come later.
+func (l *Ladder) fits(target time.Duration) (choices int, ok bool) {
+	frames := []time.Duration{1024 * time.Second / AudioTimescale}
 	for _, t := range l.tracks {
-		frame := t.duration(t.middle())
-		if frame <= 0 {
-			continue
-		}
-		n := target / frame
-		if n == 0 || float64(n*frame) < fullPart*float64(target) {
-			return false
+		if frame := t.duration(t.middle()); frame > 0 {
+			frames = append(frames, frame)
 		}
 	}
-	return true
+	for _, frame := range frames {
+		n := target / frame
+		if n == 0 || float64(n*frame) < fullPart*float64(target) {
+			return 0, false
+		}
+		if float64((n-1)*frame) >= fullPart*float64(target) {
+			choices++
+		}
+	}
+	return choices, true
 }
 
 // paused reports whether a sample ends a pause of all video that is too long
@@ -260,6 +272,6 @@ func (t *track) finish(l *Ladder, now time.Time, out *Output) {
 func (t *track) reset() {
 	*t = track{
 		spec: t.spec, format: t.format, scale: t.scale, needKey: true, faults: t.faults,
-		inits: t.inits, rate: t.rate, listed: t.listed, frameRate: t.frameRate,
+		inits: t.inits, rate: t.rate, listed: t.listed, shown: t.shown, frameRate: t.frameRate,
 	}
 }

@@ -67,6 +67,7 @@ type track struct {
 	init        *Init
 	inits       int
 	current     *description // what init was made from
+	shown       *description // what players are told
 	kept        []Part
 	rate        rate
 	// frameRate is what players are told; frames counts the present segment's.

@@ -81,7 +81,6 @@ type world struct {
 	requests int
 	again    []string
 	transit  []arrival
-	out      []segment.Output
 	parts    []segment.Part
 	pause    func(at time.Duration) bool
 	keep     bool

@@ -23,9 +23,8 @@ type Checker struct {
 	// Violations is what was wrong, in words that begin with the rule's
 	// number.
 	Violations []string
-	// Tolerated counts parts that exceeded PART-TARGET, or were too short,
-	// for reasons that Lenient allows.
-	Tolerated int
+	// Tolerated is the same for parts of odd lengths where Lenient allows them.
+	Tolerated []string
 	// Lenient allows parts of odd lengths: the source paused.
 	Lenient bool
 	// Dependent allows segments that begin without a keyframe.
@@ -223,7 +222,7 @@ func (c *Checker) media(r *rendition, p *segment.Part, init Init, m Media) {
 // whether the one before was too short.
 func (c *Checker) length(r *rendition, p *segment.Part) {
 	const stump = 100 * time.Millisecond
-	odd := ""
+	var odd string
 	switch {
 	case p.Duration > c.part:
 		odd = "is longer than PART-TARGET"
@@ -234,11 +233,12 @@ func (c *Checker) length(r *rendition, p *segment.Part) {
 	default:
 		return
 	}
+	note := fmt.Sprintf("L7 %s: part %d.%d of %v %s %v (last %v)", r.name, p.MSN, p.Index, p.Duration, odd, c.part, p.Last)
 	if c.Lenient {
-		c.Tolerated++
+		c.Tolerated = append(c.Tolerated, note)
 		return
 	}
-	c.fail("L7 %s: part %d.%d of %v %s %v (last %v)", r.name, p.MSN, p.Index, p.Duration, odd, c.part, p.Last)
+	c.fail("%s", note)
 }
 
 // aligned checks that a segment begins at the same instant everywhere (L21,
