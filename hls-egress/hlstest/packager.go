@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
@@ -68,6 +69,9 @@ func (p *Packager) Add(r segment.Rendition) {
 	}
 	p.inits[r.Name] = &segment.Init{Rendition: r.Name, ID: id, Data: noise(600)}
 }
+
+// Specs returns the renditions that there are.
+func (p *Packager) Specs() []segment.Rendition { return slices.Clone(p.specs) }
 
 // Remove takes a rendition away.
 func (p *Packager) Remove(name string) {

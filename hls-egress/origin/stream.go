@@ -89,12 +89,15 @@ func (s *Stream) Apply(out segment.Output) {
 		}
 	}
 	news := out.Renditions != nil
+	if news {
+		s.present(out.Renditions)
+	}
 	for _, r := range touched {
+		if r.listing == nil {
+			continue // it went with its last part
+		}
 		news = news || r.current.Load() == nil
 		r.publish(s.reports(r))
-	}
-	if out.Renditions != nil {
-		s.present(out.Renditions)
 	}
 	if news {
 		s.o.changed.fire()

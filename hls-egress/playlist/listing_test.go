@@ -106,8 +106,8 @@ func TestWindowMoves(t *testing.T) {
 	require.Len(t, m.Segments, 10)
 	for i, s := range m.Segments {
 		require.NotNil(t, s.DateTime, "L16: no tag of a listed segment vanishes")
-		left := time.Duration(9-i)*2*time.Second + 600*time.Millisecond // after its end
-		require.Equal(t, left < 6*time.Second, len(s.Parts) > 0, "segment %d", i)
+		left := time.Duration(10-i)*2*time.Second + 600*time.Millisecond // from its start
+		require.Equal(t, left <= 6*time.Second, len(s.Parts) > 0, "segment %d", i)
 	}
 	require.Len(t, m.Parts, 3)
 

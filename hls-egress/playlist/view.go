@@ -139,11 +139,12 @@ func (v *View) appendHeader(b []byte, version uint64) []byte {
 // initialization section of the first one where that is written: a player has
 // those that a delta update skips.
 func (v *View) appendBody(b []byte, from int) []byte {
-	left := v.openDuration() // from a segment's end to the playlist's
-	listed := len(v.segments)
-	for listed > 0 && left < partsUntil*v.format.Target {
+	listed, left := len(v.segments), v.openDuration() // from there to the end
+	for listed > 0 {
+		if left += v.segments[listed-1].Duration; left > partsUntil*v.format.Target {
+			break
+		}
 		listed--
-		left += v.segments[listed].Duration
 	}
 	for i, s := range v.segments[from:] {
 		if from+i == 0 && !s.mapped {
