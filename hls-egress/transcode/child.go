@@ -46,7 +46,7 @@ func environ() []string {
 }
 
 func startChild(ctx context.Context, path string, args []string, nice int) (_ *child, err error) {
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the operator names the program
 	tame(cmd)
 	cmd.Env = environ()
 	c := &child{cmd: cmd}

@@ -185,8 +185,15 @@ func (p *Process) shut() {
 	p.queue.stop()
 }
 
-// next waits for the next sample. False means that ctx has ended.
-func (p *Process) next(ctx context.Context) (segment.Sample, bool) {
+// next waits for the next sample, not longer than a time, when that is not 0.
+// False means that the time is up or ctx has ended.
+func (p *Process) next(ctx context.Context, longest time.Duration) (segment.Sample, bool) {
+	var timeout <-chan time.Time
+	if longest > 0 {
+		timer := time.NewTimer(longest)
+		defer timer.Stop()
+		timeout = timer.C
+	}
 	for {
 		p.mu.Lock()
 		s, ok := p.queue.pop()
@@ -196,6 +203,8 @@ func (p *Process) next(ctx context.Context) (segment.Sample, bool) {
 		}
 		select {
 		case <-p.wake:
+		case <-timeout:
+			return s, false
 		case <-ctx.Done():
 			return s, false
 		}

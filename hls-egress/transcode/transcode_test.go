@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -115,6 +116,13 @@ func TestPictures(t *testing.T) {
 		t.Run(codec, func(t *testing.T) {
 			clip := pictures(t, codec, 320, 180, 3.3)
 			require.Len(t, clip, 99)
+			for i := range clip { // no clock is even; two are nearly at once, then there is a gap
+				clip[i].Time += int64(i) * 7919 % 2900
+				if i > 50 {
+					clip[i].Time += 20_000
+				}
+			}
+			clip[70].Time = clip[69].Time + 20
 			b := newBasket()
 			p, err := s.Start(videoJob(codec, 160, 90), b.put)
 			require.NoError(t, err)
@@ -156,5 +164,46 @@ func TestSound(t *testing.T) {
 		require.WithinDuration(t, epoch.Add(time.Duration(i)*aacFrame*time.Second/48000), r.Sample.Wall, time.Microsecond)
 		require.True(t, r.Sample.Key)
 		require.Len(t, r.Sample.Units, 1)
+	}
+}
+
+// TestSizeChanges: a browser short of bandwidth or turned around changes the
+// size of its picture; the rendition keeps its own.
+func TestSizeChanges(t *testing.T) {
+	s, reg := supervise(t, Config{})
+	for name, job := range map[string]Job{
+		"scaled": videoJob(media.H264, 160, 90), "as it begins": videoJob(media.H264, 0, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var clip []segment.Sample
+			for _, size := range [][2]int{{320, 180}, {160, 90}, {180, 320}} {
+				for _, s := range pictures(t, media.H264, size[0], size[1], 1) {
+					s.Time = start*segment.VideoTimescale + int64(len(clip))*3000
+					clip = append(clip, s)
+				}
+			}
+			// One picture is damaged on the way.
+			broken := bytes.Clone(clip[20].Units[len(clip[20].Units)-1])
+			for i := 20; i < len(broken); i++ {
+				broken[i] ^= 0x5A
+			}
+			clip[20].Units = [][]byte{broken}
+
+			b := newBasket()
+			p, err := s.Start(job, b.put)
+			require.NoError(t, err)
+			feed(t, p, b, clip, segment.VideoTimescale)
+			all := b.until(t, reached(clip[len(clip)-1].Time, 0))
+			p.Stop()
+			<-p.Done()
+			require.Len(t, all, len(clip))
+			for i, r := range all {
+				require.Equal(t, clip[i].Time, r.Sample.Time)
+				if r.Sample.Key {
+					require.Equal(t, all[0].Sample.Units[:2], r.Sample.Units[:2], "parameter sets of frame %d", i)
+				}
+			}
+			require.Zero(t, value(t, reg, "failures_total", "exit"))
+		})
 	}
 }
