@@ -151,5 +151,5 @@ func (s *shard) run(ctx context.Context) error {
 
 func (s *shard) read(p *peer) {
 	now := s.now()
-	s.reader.read(p.fd, func(datagram []byte) { p.arrive(now, datagram) })
+	s.reader.read(p.fd, func(age time.Duration, datagram []byte) { p.arrive(now-age, datagram) })
 }

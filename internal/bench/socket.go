@@ -2,8 +2,10 @@
 package bench
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +25,7 @@ func openSocket(to netip.AddrPort, gro bool) (int, error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer) // the kernel's bound may be lower
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)       // else the time of reading counts
 	if gro {
 		err = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	}
@@ -49,19 +52,16 @@ type mmsghdr struct {
 	len uint32
 }
 
-// segmentInfo is the control message that tells the size of the datagrams in
-// a train (udp(7), UDP_GRO).
-type segmentInfo struct {
-	hdr  unix.Cmsghdr
-	size int32
-	_    [4]byte
-}
+// controlSize has room for what the kernel tells with a datagram: when it came
+// in (socket(7), SO_TIMESTAMPNS) and the size of the datagrams in a train
+// (udp(7), UDP_GRO).
+const controlSize = 64
 
 // reader takes datagrams from sockets.
 type reader struct {
 	msgs  []mmsghdr
 	iovs  []unix.Iovec
-	infos []segmentInfo
+	infos []byte // controlSize for each
 	data  []byte
 	size  int
 }
@@ -73,44 +73,72 @@ func newReader(gro bool) *reader {
 	}
 	r := &reader{
 		msgs: make([]mmsghdr, count), iovs: make([]unix.Iovec, count),
-		infos: make([]segmentInfo, count), data: make([]byte, count*size), size: size,
+		infos: make([]byte, count*controlSize), data: make([]byte, count*size), size: size,
 	}
 	for i := range r.msgs {
 		r.iovs[i].Base = &r.data[i*size]
 		r.iovs[i].SetLen(size)
 		r.msgs[i].hdr.Iov = &r.iovs[i]
 		r.msgs[i].hdr.SetIovlen(1)
-		if gro {
-			r.msgs[i].hdr.Control = (*byte)(unsafe.Pointer(&r.infos[i]))
-		}
+		r.msgs[i].hdr.Control = &r.infos[i*controlSize]
 	}
 	return r
 }
 
-// read passes on what one look at the socket finds. The bytes are the
-// receiver's only until it returns.
-func (r *reader) read(fd int, each func(datagram []byte)) {
+// read passes on what one look at the socket finds, with the age of each
+// datagram: how long ago it came in. The bytes are the receiver's only until
+// each returns.
+func (r *reader) read(fd int, each func(age time.Duration, datagram []byte)) {
 	for i := range r.msgs {
-		if r.msgs[i].hdr.Control != nil {
-			r.msgs[i].hdr.SetControllen(int(unsafe.Sizeof(segmentInfo{})))
-		}
+		r.msgs[i].hdr.SetControllen(controlSize)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])),
+	// It does not wait, and so may go past the scheduler.
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])),
 		uintptr(len(r.msgs)), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return // nothing there, or an ICMP error, which the next check will notice
 	}
+	now := time.Now().UnixNano()
 	for i := range int(n) {
 		m := &r.msgs[i]
 		data := r.data[i*r.size : i*r.size+int(m.len)]
-		segment := len(data)
-		if m.hdr.Control != nil && m.hdr.Controllen >= unix.SizeofCmsghdr && r.infos[i].hdr.Type == unix.UDP_GRO {
-			segment = int(r.infos[i].size)
+		came, segment := parseControl(r.infos[i*controlSize:][:min(controlSize, m.hdr.Controllen)])
+		age := time.Duration(now - came)
+		if came == 0 || age < 0 || age > maxAge {
+			age = 0 // not told, or the clock was set
+		}
+		if segment <= 0 {
+			segment = max(1, len(data))
 		}
 		for len(data) > 0 {
-			cut := min(max(segment, 1), len(data))
-			each(data[:cut:cut])
+			cut := min(segment, len(data))
+			each(age, data[:cut:cut])
 			data = data[cut:]
 		}
 	}
+}
+
+// maxAge is more than a datagram can have waited in a socket that is read.
+const maxAge = 2 * time.Second
+
+// parseControl reads control messages (cmsg(3)): when a datagram came in, in
+// nanoseconds since 1970, and the size of the datagrams in a train; 0 where
+// they are not told.
+func parseControl(b []byte) (came int64, segment int) {
+	const header = unix.SizeofCmsghdr
+	for len(b) >= header {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		size := int(h.Len)
+		if size < header || size > len(b) {
+			break
+		}
+		switch data := b[header:size]; {
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS && len(data) >= 16:
+			came = int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			segment = int(int32(binary.NativeEndian.Uint32(data)))
+		}
+		b = b[min(len(b), unix.CmsgSpace(size-header)):]
+	}
+	return came, segment
 }

@@ -19,6 +19,8 @@ const (
 	// maxFeedback bounds the RTCP datagrams that wait, in all and per viewer.
 	maxFeedback          = 4096
 	maxFeedbackPerViewer = 16
+	// idleFeedback of what does not wake the worker may wait for it.
+	idleFeedback = 256
 )
 
 // queued is one Packet for the viewers of one group.
@@ -32,6 +34,7 @@ type queued struct {
 type received struct {
 	viewer *Viewer
 	data   []byte
+	at     time.Time
 }
 
 // work is what a worker takes from its inbox at once.
@@ -106,7 +109,9 @@ func (in *inbox) post(event func(now time.Time)) {
 	in.hurryLocked()
 }
 
-// feed queues an RTCP datagram and reports whether there was room.
+// feed queues an RTCP datagram and reports whether there was room. One that
+// only measures the path waits for the next media, or the next tick: most are
+// of that kind, and to wake the worker costs more than to read them.
 func (in *inbox) feed(v *Viewer, data []byte) bool {
 	if v.feedback.Add(1) > maxFeedbackPerViewer {
 		v.feedback.Add(-1)
@@ -120,8 +125,8 @@ func (in *inbox) feed(v *Viewer, data []byte) bool {
 		in.refused.Add(1)
 		return false
 	}
-	in.work.feedback = append(in.work.feedback, received{viewer: v, data: bytes.Clone(data)})
-	if len(in.work.feedback) == 1 {
+	in.work.feedback = append(in.work.feedback, received{viewer: v, data: bytes.Clone(data), at: time.Now()})
+	if !isTransportCC(data) || len(in.work.feedback) == idleFeedback {
 		in.signal() // without hurry: it must not tear a Frame's train apart
 	}
 	return true

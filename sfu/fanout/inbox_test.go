@@ -88,3 +88,21 @@ func TestInboxHurriesAtTheMarker(t *testing.T) {
 	in.post(func(time.Time) {})
 	require.True(t, in.isUrgent())
 }
+
+// What only measures a path is most of the feedback, and not worth waking the
+// worker for; a NACK is.
+func TestTransportCCWaitsForOtherWork(t *testing.T) {
+	in := newInbox()
+	cc, nack := make([]byte, 20), make([]byte, 20)
+	cc[0], cc[1] = 2<<6|15, 205
+	nack[0], nack[1] = 2<<6|1, 205
+	require.True(t, in.feed(&Viewer{}, cc))
+	require.Empty(t, in.wake)
+	require.True(t, in.feed(&Viewer{}, nack))
+	<-in.wake
+	for range idleFeedback {
+		in.feed(&Viewer{}, cc)
+	}
+	require.Len(t, in.wake, 1, "and the heap is bounded")
+	require.False(t, in.isUrgent())
+}

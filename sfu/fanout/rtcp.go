@@ -204,3 +204,10 @@ func (v *Viewer) report(now time.Time, t *track) {
 func isRTCP(data []byte) bool {
 	return len(data) >= 8 && data[1] >= 192 && data[1] <= 223
 }
+
+// isTransportCC reports whether an RTCP datagram begins with transport-cc
+// feedback, which SRTCP leaves in the clear (RFC 3711 section 3.4). Receivers
+// send that alone.
+func isTransportCC(data []byte) bool {
+	return len(data) >= 2 && data[1] == uint8(rtcp.TypeTransportSpecificFeedback) && data[0]&0x1f == rtcp.FormatTCC
+}

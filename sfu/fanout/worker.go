@@ -70,8 +70,9 @@ func (w *worker) run(ctx context.Context) {
 			w.step(w.inbox.close())
 			w.flushCounters()
 			return
-		case now := <-tick.C:
-			w.tick(now)
+		case <-tick.C:
+			w.step(w.inbox.take(w.spare))
+			w.tick(time.Now())
 			continue
 		case <-next.C:
 			armed = false
@@ -115,7 +116,7 @@ func (w *worker) step(k work) {
 	for i := range k.feedback {
 		r := &k.feedback[i]
 		r.viewer.feedback.Add(-1)
-		r.viewer.receive(now, r.data)
+		r.viewer.receive(r.at, r.data)
 	}
 	if now.Sub(w.pumped) >= slot/2 {
 		w.pump(now)
