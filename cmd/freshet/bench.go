@@ -41,6 +41,12 @@ type benchViewersCmd struct {
 	PublishToken string        `name:"publish-token" env:"FRESHET_BENCH_PUBLISH_TOKEN" placeholder:"JWT" help:"Bearer token for publishing (default: --token)."`
 	Loss         bench.Percent `name:"loss" placeholder:"PERCENT" help:"Each viewer loses this many packets at random."`
 	Rate         bench.Bits    `name:"rate" placeholder:"BITS" help:"Limit each viewer's downlink, such as 400k."`
+	LimitAt      time.Duration `name:"limit-at" placeholder:"TIME" help:"When the limit or the outage begins, after all have joined."`
+	LimitFor     time.Duration `name:"limit-for" placeholder:"TIME" help:"How long the limit holds (default: all the time)."`
+	Outage       time.Duration `name:"outage" placeholder:"TIME" help:"How long nothing passes."`
+	Delay        time.Duration `name:"delay" placeholder:"TIME" help:"Delay of media and reports in each direction."`
+	Jitter       time.Duration `name:"jitter" placeholder:"TIME" help:"Added to the delay towards the viewers, between 0 and this."`
+	Decode       int           `name:"decode" placeholder:"COUNT" help:"So many viewers' pictures are really decoded, by ffmpeg."`
 	Churn        bench.Rate    `name:"churn" placeholder:"COUNT/TIME" help:"While it is measured so many viewers leave and others join, such as 5/s."`
 	NoFeedback   bool          `name:"no-feedback" help:"Viewers do not offer transport-wide congestion control."`
 	GRO          bool          `name:"gro" help:"Receive trains of packets in one piece; cheaper, but kinder to the server than browsers are."`
@@ -51,7 +57,11 @@ func (c *benchViewersCmd) Run(ctx context.Context, s *streams) error {
 	report, err := bench.RunViewers(ctx, bench.ViewerOptions{
 		URL: c.URL, Publish: c.Publish, Token: c.Token, PublishToken: c.PublishToken,
 		Viewers: c.N, Duration: c.Duration, Ramp: c.Ramp, Churn: c.Churn,
-		Loss: float64(c.Loss), Downlink: c.Rate, NoFeedback: c.NoFeedback, GRO: c.GRO, PID: c.PID, Media: c.media(),
+		Path: bench.PathOptions{
+			Loss: float64(c.Loss), Rate: c.Rate, Delay: c.Delay, Jitter: c.Jitter,
+			LimitAt: c.LimitAt, LimitFor: c.LimitFor, Outage: c.Outage,
+		},
+		Decode: c.Decode, NoFeedback: c.NoFeedback, GRO: c.GRO, PID: c.PID, Media: c.media(),
 	})
 	if err != nil {
 		return err

@@ -50,6 +50,9 @@ func (o *offer) String() string {
 	line("a=group:BUNDLE %s %s\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS bench", midSound, midVideo)
 	o.section(line, midSound, "audio", fmt.Sprint(ptSound))
 	line("a=rtpmap:%d opus/48000/2\r\na=fmtp:%[1]d minptime=10;useinbandfec=1", ptSound)
+	if o.feedback {
+		line("a=rtcp-fb:%d transport-cc", ptSound)
+	}
 	if o.sound != 0 {
 		line("a=ssrc:%d cname:bench", o.sound)
 	}

@@ -13,6 +13,8 @@ const (
 	reorderTime  = 5 * time.Millisecond
 	nackInterval = 60 * time.Millisecond
 	maxAsked     = 10
+	// A whole keyframe is as good as a packet that has been missing for longer.
+	leapTime = 200 * time.Millisecond
 	// maxJump is how far numbers may jump ahead; beyond, they begin anew.
 	maxJump = 8 * flowWindow
 )
@@ -24,6 +26,8 @@ type arrival struct {
 	key     bool
 	stamped bool
 	stamp   time.Duration
+	rank    int8
+	payload []byte // only where it is decoded
 }
 
 // absence is a packet that has not come in.
@@ -45,6 +49,7 @@ type flow struct {
 	missing      []absence // ascending
 	ring         []arrival // of those beyond next, when something is missing
 	present      []bool
+	keyframe     uint64 // the newest that begins beyond next
 	out          func(now time.Duration, a arrival, gap bool)
 	gap          bool
 	lastReported uint64 // for receiver reports: highest and received then
@@ -108,6 +113,9 @@ func (f *flow) keep(n uint64, a arrival) {
 		f.ring, f.present = make([]arrival, flowWindow), make([]bool, flowWindow)
 	}
 	f.ring[n%flowWindow], f.present[n%flowWindow] = a, true
+	if a.key {
+		f.keyframe = max(f.keyframe, n)
+	}
 }
 
 func (f *flow) found(n uint64) {
@@ -171,6 +179,9 @@ func (f *flow) tick(now time.Duration, ask []uint16) []uint16 {
 	for len(f.missing) > 0 && now-f.missing[0].noticed > patience {
 		f.skip(now, f.missing[0].seq+1)
 	}
+	if len(f.missing) > 0 && now-f.missing[0].noticed > leapTime && f.keyframe > f.missing[0].seq && f.whole(f.keyframe) {
+		f.skip(now, f.keyframe)
+	}
 	for i := range f.missing {
 		m := &f.missing[i]
 		if now-m.noticed >= reorderTime && m.times < maxAsked && (m.times == 0 || now-m.asked >= nackInterval) {
@@ -180,6 +191,16 @@ func (f *flow) tick(now time.Duration, ask []uint16) []uint16 {
 		}
 	}
 	return ask
+}
+
+// whole reports whether all packets of the frame that begins at n are there.
+func (f *flow) whole(n uint64) bool {
+	for ; n <= f.highest && f.has(n); n++ {
+		if f.ring[n%flowWindow].marker {
+			return true
+		}
+	}
+	return false
 }
 
 // expected is how many packets there were, lost ones included.

@@ -141,3 +141,28 @@ func TestFlowLosesNothingByItself(t *testing.T) {
 		}
 	})
 }
+
+// A whole keyframe ends the wait for what has been missing for a moment.
+func TestFlowLeapsToAKeyframe(t *testing.T) {
+	var got []uint32
+	f := flow{out: func(_ time.Duration, a arrival, _ bool) { got = append(got, a.ts) }}
+	put := func(ms int, seq uint16, key, marker bool) {
+		f.put(time.Duration(ms)*time.Millisecond, seq, arrival{ts: uint32(seq), key: key, marker: marker}, false)
+	}
+	tick := func(ms int) { f.tick(time.Duration(ms)*time.Millisecond, nil) }
+	put(0, 1, true, true)
+	put(10, 3, false, true) // 2 is missing
+	put(20, 4, true, false)
+	tick(230)
+	require.Equal(t, []uint32{1}, got, "the keyframe is not whole")
+	put(231, 5, false, true)
+	tick(232)
+	require.Equal(t, []uint32{1, 3, 4, 5}, got)
+	require.EqualValues(t, 1, f.lost)
+	require.Empty(t, f.missing)
+	put(240, 7, false, true)
+	tick(400)
+	require.Len(t, got, 4, "there is nothing to leap to")
+	tick(1300)
+	require.Equal(t, []uint32{1, 3, 4, 5, 7}, got)
+}

@@ -146,8 +146,12 @@ func (p *picture) fragment(nal []byte) {
 var stampUUID = [16]byte{'f', 'r', 'e', 's', 'h', 'e', 't', '-', 'b', 'e', 'n', 'c', 'h', '-', 's', 't'}
 
 // stampSize is that of a stamp: 63 bits in groups of seven, whose bytes have
-// the upper bit set, so that they need no emulation prevention.
-const stampSize = 9
+// the upper bit set, so that they need no emulation prevention. The upper
+// three bits are the layer's rank, the others a time, of 36 years at most.
+const (
+	stampSize = 9
+	stampBits = 60
+)
 
 func stampSEI(padding int) []byte {
 	const unregistered = 5
@@ -176,7 +180,8 @@ func stampSEISized(size int) []byte {
 	return stampSEI(padding)
 }
 
-func putStamp(b []byte, at time.Duration) {
+func putStamp(b []byte, at time.Duration, rank int8) {
+	at = at&(1<<stampBits-1) | time.Duration(rank&7)<<stampBits
 	for i := range stampSize {
 		b[i] = 0x80 | byte(at>>(7*i))
 	}
@@ -187,7 +192,11 @@ type inspection struct {
 	key     bool // a keyframe begins
 	stamped bool
 	stamp   time.Duration
+	rank    int8 // of the layer, from 0 up
 }
+
+// read takes the stamp of a SEI message, behind its NAL unit header.
+func (out *inspection) read(sei []byte) { out.stamp, out.rank, out.stamped = readStamp(sei) }
 
 // inspect reads a payload as packetize makes it, and as others do as far as
 // keyframes go.
@@ -197,7 +206,7 @@ func inspect(payload []byte) (out inspection) {
 	}
 	switch payload[0] & nalType {
 	case nalSEI:
-		out.stamp, out.stamped = readStamp(payload[1:])
+		out.read(payload[1:])
 	case nalSPS, nalIDR:
 		out.key = true
 	case nalSTAPA:
@@ -207,7 +216,7 @@ func inspect(payload []byte) (out inspection) {
 		t := payload[3] & nalType
 		out.key = t == nalSPS || t == nalIDR
 		if t == nalSEI {
-			out.stamp, out.stamped = readStamp(payload[4:])
+			out.read(payload[4:])
 		}
 	case nalFUA:
 		if payload[1]&0x80 == 0 {
@@ -215,7 +224,7 @@ func inspect(payload []byte) (out inspection) {
 		}
 		switch payload[1] & nalType {
 		case nalSEI:
-			out.stamp, out.stamped = readStamp(payload[2:])
+			out.read(payload[2:])
 		case nalIDR:
 			out.key = true
 		}
@@ -223,20 +232,19 @@ func inspect(payload []byte) (out inspection) {
 	return out
 }
 
-func readStamp(sei []byte) (time.Duration, bool) {
+func readStamp(sei []byte) (at time.Duration, rank int8, ok bool) {
 	i := 1
 	for i < len(sei) && sei[i] == 255 {
 		i++
 	}
 	i++
 	if len(sei) < i+len(stampUUID)+stampSize || !bytes.Equal(sei[i:i+len(stampUUID)], stampUUID[:]) {
-		return 0, false
+		return 0, 0, false
 	}
-	var at time.Duration
 	for j, b := range sei[i+len(stampUUID) : i+len(stampUUID)+stampSize] {
 		at |= time.Duration(b&0x7f) << (7 * j)
 	}
-	return at, true
+	return at & (1<<stampBits - 1), int8(at >> stampBits & 7), true
 }
 
 // soundTicks is the length of a sound packet, 20 ms at 48 kHz.

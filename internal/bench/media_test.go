@@ -64,11 +64,12 @@ func TestPicturesComeApartAgain(t *testing.T) {
 func TestStampsComeBack(t *testing.T) {
 	for _, padding := range []int{-100, 0, 200, 255, 2000, 5000} {
 		p := packetize(nil, []byte{0x61, 1, 2, 3}, padding)
-		for _, at := range []time.Duration{0, 1, time.Hour, 1<<63 - 1} {
-			putStamp(p.payloads[p.stamped][p.at:], at)
+		for rank, at := range []time.Duration{0, 1, time.Hour, 1<<stampBits - 1} {
+			putStamp(p.payloads[p.stamped][p.at:], at, int8(rank))
 			i := inspect(p.payloads[p.stamped])
 			require.True(t, i.stamped)
 			require.Equal(t, at, i.stamp)
+			require.EqualValues(t, rank, i.rank)
 			require.False(t, i.key)
 		}
 	}

@@ -30,10 +30,10 @@ type ViewerOptions struct {
 	// Churn is how many viewers leave, each replaced by a new one, while it is
 	// measured; zero: none.
 	Churn Rate
-	// Loss is the part of media packets, 0 to 1, that a viewer loses at random.
-	Loss float64
-	// Downlink limits each viewer, in bit/s, behind a queue of QueueTime; 0: not.
-	Downlink Bits
+	// Path is the network between the server and each viewer.
+	Path PathOptions
+	// Decode is how many of the viewers have what they show decoded by ffmpeg.
+	Decode int
 	// NoFeedback leaves transport-wide congestion control out of the offer.
 	NoFeedback bool
 	// GRO lets the kernel hand trains of packets to viewers unsegmented. It
@@ -82,10 +82,10 @@ func (o *ViewerOptions) check() error {
 		return fmt.Errorf("%w: at least one viewer", ErrOptions)
 	case o.Duration <= 0:
 		return fmt.Errorf("%w: the duration must be positive", ErrOptions)
-	case o.Loss < 0 || o.Loss >= 1:
-		return fmt.Errorf("%w: loss must be at least 0 %% and below 100 %%", ErrOptions)
+	case o.Decode < 0:
+		return fmt.Errorf("%w: no fewer than zero viewers can decode", ErrOptions)
 	}
-	return nil
+	return o.Path.check(o.Duration)
 }
 
 func (o *PublisherOptions) check() error {

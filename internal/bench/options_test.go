@@ -43,7 +43,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"no URL":      func(o *ViewerOptions) { o.URL = "" },
 		"no viewer":   func(o *ViewerOptions) { o.Viewers = 0 },
 		"no duration": func(o *ViewerOptions) { o.Duration = 0 },
-		"all lost":    func(o *ViewerOptions) { o.Loss = 1 },
+		"all lost":    func(o *ViewerOptions) { o.Path.Loss = 1 },
 	} {
 		bad := good
 		spoil(&bad)

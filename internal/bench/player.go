@@ -31,6 +31,10 @@ type player struct {
 	freezes     int
 	frozen      time.Duration
 	latencies   *histogram // nil: not measured at present
+	timeline    timeline
+	decoder     *decoder // nil: nobody looks at the pictures
+	rank        int8     // of the layer
+	key         bool     // the frame is a keyframe
 }
 
 func (p *player) take(now time.Duration, a arrival, gap bool) {
@@ -39,13 +43,16 @@ func (p *player) take(now time.Duration, a arrival, gap bool) {
 		p.decodable = false
 	}
 	if fresh {
-		p.inFrame, p.ts, p.stamped = true, a.ts, false
+		p.inFrame, p.ts, p.stamped, p.key = true, a.ts, false, false
+	}
+	if p.decoder != nil {
+		p.decoder.packet(a.payload, fresh)
 	}
 	if a.key {
-		p.decodable = true
+		p.decodable, p.key = true, true
 	}
 	if a.stamped {
-		p.stamp, p.stamped = a.stamp, true
+		p.stamp, p.stamped, p.rank = a.stamp, true, a.rank
 	}
 	if a.marker {
 		p.inFrame = false
@@ -64,6 +71,10 @@ func (p *player) show(now time.Duration) {
 	}
 	p.frames++
 	p.last = now
+	p.timeline.add(now, p.rank)
+	if p.decoder != nil {
+		p.decoder.show(p.key)
+	}
 	if !p.stamped {
 		return
 	}

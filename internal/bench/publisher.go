@@ -19,6 +19,7 @@ type encoding struct {
 	clip     []picture // nil: sound
 	rid      string
 	mid      string
+	rank     int8
 	ssrc     uint32
 	pt       uint8
 	seq      uint16
@@ -57,12 +58,14 @@ func newPublisher(o MediaOptions, s session, p *peer) (*publisher, error) {
 	if o.Simulcast {
 		layers = []layer{{"low", "q", o.Bitrate / 16}, {"mid", "h", o.Bitrate / 4}, {"high", "f", o.Bitrate}}
 	}
-	for _, l := range layers {
+	for rank, l := range layers {
 		clip, err := loadClip(l.clip, l.bitrate)
 		if err != nil {
 			return nil, err
 		}
-		pub.video = append(pub.video, newEncoding(clip, l.rid, midVideo, ptVideo))
+		e := newEncoding(clip, l.rid, midVideo, ptVideo)
+		e.rank = int8(rank)
+		pub.video = append(pub.video, e)
 	}
 	return pub, nil
 }
@@ -148,7 +151,7 @@ func (p *publisher) sendPicture(e *encoding) {
 	for i, payload := range pic.payloads {
 		if i == pic.stamped {
 			payload = append([]byte(nil), payload...) // publishers share clips
-			putStamp(payload[pic.at:], p.peer.shard.now())
+			putStamp(payload[pic.at:], p.peer.shard.now(), e.rank)
 		}
 		p.send(e, payload, i == len(pic.payloads)-1)
 	}

@@ -48,6 +48,12 @@ type ViewerReport struct {
 	Freezes     int     `json:"freezes"`
 	FrozenShare float64 `json:"frozen_share"`
 	WithFreezes int     `json:"with_freezes"`
+	// Frozen is how long each viewer's picture stood still in all.
+	Frozen Spread `json:"frozen"`
+	// Event is nil where nothing happened on the path.
+	Event *EventReport `json:"event,omitempty"`
+	// Decoded is nil where nothing was decoded.
+	Decoded *DecodeReport `json:"decoded,omitempty"`
 	// KeyframeRequests were sent by viewers, KeyframesAsked came to the
 	// publisher.
 	KeyframeRequests uint64 `json:"keyframe_requests"`
@@ -57,6 +63,21 @@ type ViewerReport struct {
 	BenchCores float64 `json:"bench_cores"`
 	// Server is nil when its process is not known.
 	Server *ServerReport `json:"server,omitempty"`
+}
+
+// DecodeReport is what ffmpeg made of the frames that some viewers have shown.
+type DecodeReport struct {
+	// Missing: there is no ffmpeg on this machine.
+	Missing bool `json:"missing"`
+	// Viewers is how many, Frames how many frames they gave to be decoded, and
+	// Skipped how many came too fast for it.
+	Viewers int   `json:"viewers"`
+	Frames  int   `json:"frames"`
+	Skipped int   `json:"skipped"`
+	Decoded int64 `json:"decoded"`
+	// Errors counts the decoder's messages, First is the first.
+	Errors int64  `json:"errors"`
+	First  string `json:"first,omitempty"`
 }
 
 // ServerReport is what the server has used.
@@ -109,6 +130,9 @@ func (v *viewer) finish(now time.Duration) {
 	if v.player.frames > 0 {
 		v.player.pause(now)
 	}
+	if d := v.player.decoder; d != nil {
+		d.close()
+	}
 }
 
 // finish closes everybody's books, by one visit to each shard: a busy shard
@@ -133,6 +157,8 @@ func (r *viewersRun) finish() {
 func (r *viewersRun) summarize() {
 	var packet, frame, live []time.Duration
 	var watched, frozen time.Duration
+	var stood []time.Duration
+	var seen []*timeline
 	var sound, silent uint64 // packets of sound, and those lost
 	rep := r.report
 	add := func(v *viewer) {
@@ -160,6 +186,10 @@ func (r *viewersRun) summarize() {
 		frame = append(frame, p.firstFrame)
 		watched += v.ended - p.posted - p.firstFrame
 		frozen += p.frozen
+		stood = append(stood, p.frozen)
+		if p.timeline.on && p.posted+p.firstFrame < time.Duration(r.measured.Load()) && v.ended >= r.ended {
+			seen = append(seen, &p.timeline)
+		}
 		if p.live > 0 {
 			live = append(live, p.live)
 		} else {
@@ -174,6 +204,13 @@ func (r *viewersRun) summarize() {
 	rep.SoundLoss = float64(silent) / float64(max(sound, 1))
 	rep.FrozenShare = frozen.Seconds() / max(watched.Seconds(), 1e-9)
 	rep.FirstPacket, rep.FirstFrame, rep.Live = spreadOf(packet), spreadOf(frame), spreadOf(live)
+	rep.Frozen = spreadOf(stood)
+	if from, to, ok := r.opts.Path.event(); ok && r.measured.Load() != 0 {
+		began := time.Duration(r.measured.Load())
+		rep.Event = reportEvent(seen, began+from, began+to, r.ended, r.opts.Media.Simulcast)
+		rep.Event.From, rep.Event.To = from.Seconds(), to.Seconds()
+	}
+	rep.Decoded = r.decoded()
 	all := newHistogram()
 	r.each(func(t *tally) { all.merge(t.latencies) })
 	rep.Latency = all.spread()
@@ -185,6 +222,28 @@ func (r *viewersRun) summarize() {
 	}
 }
 
+// decoded waits for the decoders and sums them up.
+func (r *viewersRun) decoded() *DecodeReport {
+	r.decoding.Wait()
+	switch {
+	case r.opts.Decode == 0:
+		return nil
+	case r.ffmpeg == "":
+		return &DecodeReport{Missing: true}
+	}
+	rep := &DecodeReport{Viewers: len(r.decoders)}
+	for _, d := range r.decoders {
+		rep.Frames += d.fed
+		rep.Skipped += d.skipped
+		rep.Decoded += d.decoded.Load()
+		rep.Errors += d.problems.Load()
+		if rep.First == "" {
+			rep.First = d.first
+		}
+	}
+	return rep
+}
+
 // Print writes the report as a table.
 func (rep *ViewerReport) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -194,6 +253,16 @@ func (rep *ViewerReport) Print(w io.Writer) error {
 	line("loss after repair\t%.4f %% of the video (%d of %d; %d repaired, %d asked for), %.4f %% of the sound",
 		100*rep.Loss, rep.Lost, rep.Expected, rep.Repaired, rep.Nacked, 100*rep.SoundLoss)
 	line("freezes\t%d in %d viewers, %.2f %% of the time; %d never had a picture", rep.Freezes, rep.WithFreezes, 100*rep.FrozenShare, rep.NoPicture)
+	if d := rep.Decoded; d != nil && d.Missing {
+		line("decoded\tnothing: there is no ffmpeg in the PATH")
+	} else if d != nil {
+		line("decoded\t%d of %d frames of %d viewers by ffmpeg, %d too many for it; %d errors %s",
+			d.Decoded, d.Frames, d.Viewers, d.Skipped, d.Errors, d.First)
+	}
+	if e := rep.Event; e != nil {
+		line("from %.0f s to %.0f s\t%.1f frames/s (at worst %.1f); %d left the top layer, %d did not, %d never came back",
+			e.From, e.To, e.FrameRate, e.FrameRateLeast, e.OffTop.Count, e.StayedOnTop, e.NeverBack)
+	}
 	line("keyframe requests\t%d by viewers, %d reached the publisher", rep.KeyframeRequests, rep.KeyframesAsked)
 	rep.Server.print(line, "viewer")
 	line("bench itself\t%.2f cores", rep.BenchCores)
@@ -205,6 +274,13 @@ func (rep *ViewerReport) Print(w io.Writer) error {
 	row("POST to first picture", rep.FirstFrame)
 	row("POST to live picture", rep.Live)
 	row("frame latency", rep.Latency)
+	row("frozen in all", rep.Frozen)
+	if e := rep.Event; e != nil {
+		row("frozen since the event", e.Frozen)
+		row("frozen 2 s after it", e.FrozenAfter)
+		row("off the top layer", e.OffTop)
+		row("back on top", e.BackOnTop)
+	}
 	if rep.NeverLive > 0 {
 		line("%d never came within 250 ms of live", rep.NeverLive)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/interceptor/pkg/twcc"
@@ -54,13 +55,21 @@ type viewer struct {
 	pictures   uint64 // keyframe requests
 	ask        []uint16
 
-	queue []queued
-	free  time.Duration // when the limited downlink is free again
+	path  path
+	queue []queued // on its way to us
+	out   []sent   // on its way to the server
+	// measured is when the measurement began, 0 before that.
+	measured *atomic.Int64
 }
 
 type queued struct {
 	due  time.Duration
 	data []byte
+}
+
+type sent struct {
+	due     time.Duration
+	packets []rtcp.Packet
 }
 
 // senderReport is what a receiver report repeats of the last one.
@@ -69,8 +78,9 @@ type senderReport struct {
 	at     time.Duration
 }
 
-func newViewer(o *ViewerOptions, s session, p *peer, t *tally) *viewer {
-	v := &viewer{session: s, peer: p, tally: t, opts: o, ssrc: rand.Uint32()}
+func newViewer(o *ViewerOptions, s session, p *peer, t *tally, measured *atomic.Int64) *viewer {
+	v := &viewer{session: s, peer: p, tally: t, opts: o, ssrc: rand.Uint32(), measured: measured}
+	_, _, v.player.timeline.on = o.Path.event()
 	v.video.out = v.play
 	v.sound.out = func(time.Duration, arrival, bool) {}
 	p.media = v
@@ -101,27 +111,50 @@ func (v *viewer) leave(ctx context.Context) {
 	v.peer.close()
 }
 
-func (v *viewer) rtp(now time.Duration, b []byte) {
-	if v.over || v.opts.Loss > 0 && rand.Float64() < v.opts.Loss {
-		return
+// state is what the path is like now.
+func (v *viewer) state(now time.Duration) state {
+	since := time.Duration(-1)
+	if began := v.measured.Load(); began != 0 {
+		since = now - time.Duration(began)
 	}
-	if v.opts.Downlink == 0 {
-		v.deliver(now, b)
-		return
-	}
-	v.free = max(v.free, now) + time.Duration(float64(len(b)*8)/float64(v.opts.Downlink)*float64(time.Second))
-	if v.free-now > queueTime {
-		v.free -= time.Duration(float64(len(b)*8) / float64(v.opts.Downlink) * float64(time.Second))
-		return
-	}
-	v.queue = append(v.queue, queued{v.free, bytes.Clone(b)})
+	return v.opts.Path.at(since)
 }
 
-// drain delivers what has come through the limited downlink.
+func (v *viewer) rtp(now time.Duration, b []byte) {
+	if v.over {
+		return
+	}
+	due, ok := v.path.pass(now, len(b), v.state(now))
+	switch {
+	case !ok:
+	case due == now && len(v.queue) == 0:
+		v.deliver(now, b)
+	default:
+		v.queue = append(v.queue, queued{due, bytes.Clone(b)})
+	}
+}
+
+// drain delivers what has come through the path.
 func (v *viewer) drain(now time.Duration) {
 	for len(v.queue) > 0 && v.queue[0].due <= now {
 		v.deliver(v.queue[0].due, v.queue[0].data)
 		v.queue = v.queue[1:]
+	}
+	for len(v.out) > 0 && v.out[0].due <= now {
+		v.peer.report(v.out[0].packets...)
+		v.out = v.out[1:]
+	}
+}
+
+// tell sends RTCP over the path.
+func (v *viewer) tell(now time.Duration, packets ...rtcp.Packet) {
+	s := v.state(now)
+	switch {
+	case s.down:
+	case s.delay == 0 && len(v.out) == 0:
+		v.peer.report(packets...)
+	default:
+		v.out = append(v.out, sent{now + s.delay, packets})
 	}
 }
 
@@ -163,7 +196,10 @@ func (v *viewer) deliver(now time.Duration, b []byte) {
 
 func (v *viewer) picture(now time.Duration, seq uint16, a arrival, payload []byte, repair bool) {
 	i := inspect(payload)
-	a.key, a.stamped, a.stamp = i.key, i.stamped, i.stamp
+	a.key, a.stamped, a.stamp, a.rank = i.key, i.stamped, i.stamp, i.rank
+	if v.player.decoder != nil {
+		a.payload = bytes.Clone(payload)
+	}
 	v.video.put(now, seq, a, repair)
 }
 
@@ -178,7 +214,7 @@ func (v *viewer) play(now time.Duration, a arrival, gap bool) {
 func (v *viewer) rtcp(now time.Duration, packets []rtcp.Packet) {
 	for _, p := range packets {
 		if sr, ok := p.(*rtcp.SenderReport); ok {
-			r := senderReport{uint32(sr.NTPTime >> 16), now}
+			r := senderReport{uint32(sr.NTPTime >> 16), now + v.state(now).delay}
 			switch sr.SSRC {
 			case v.videoSSRC:
 				v.videoSR = r
@@ -196,7 +232,7 @@ func (v *viewer) tick(now time.Duration) {
 	v.drain(now)
 	if v.ask = v.video.tick(now, v.ask[:0]); len(v.ask) > 0 {
 		v.asked += uint64(len(v.ask))
-		v.peer.report(&rtcp.TransportLayerNack{
+		v.tell(now, &rtcp.TransportLayerNack{
 			SenderSSRC: v.ssrc, MediaSSRC: v.videoSSRC, Nacks: rtcp.NackPairsFromSequenceNumbers(v.ask),
 		})
 	}
@@ -204,7 +240,7 @@ func (v *viewer) tick(now time.Duration) {
 	if v.recorder != nil && now >= v.nextTCC {
 		v.nextTCC = now + feedbackInterval
 		if feedback := v.recorder.BuildFeedbackPacket(); len(feedback) > 0 {
-			v.peer.report(feedback...)
+			v.tell(now, feedback...)
 		}
 	}
 	if now >= v.nextReport {
@@ -218,7 +254,7 @@ func (v *viewer) tick(now time.Duration) {
 		}
 		v.nextPLI = now + time.Second
 		v.pictures++
-		v.peer.report(&rtcp.PictureLossIndication{SenderSSRC: v.ssrc, MediaSSRC: v.videoSSRC})
+		v.tell(now, &rtcp.PictureLossIndication{SenderSSRC: v.ssrc, MediaSSRC: v.videoSSRC})
 	}
 }
 
@@ -238,5 +274,5 @@ func (v *viewer) sendReport(now time.Duration) {
 	}
 	add(&v.video, v.videoSSRC, v.videoSR)
 	add(&v.sound, v.soundSSRC, v.soundSR)
-	v.peer.report(r)
+	v.tell(now, r)
 }

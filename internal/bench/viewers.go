@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,12 +29,17 @@ type viewersRun struct {
 	opts      ViewerOptions
 	report    *ViewerReport
 	publisher *publisher
+	measured  atomic.Int64 // when the measurement began; 0: not yet
+	ended     time.Duration
+	ffmpeg    string
+	decoding  sync.WaitGroup
 
-	mu      sync.Mutex
-	present []*viewer // in the order of joining
-	gone    []*viewer
-	errs    map[string]int
-	closed  bool // who joins from now on came too late
+	mu       sync.Mutex
+	present  []*viewer // in the order of joining
+	gone     []*viewer
+	errs     map[string]int
+	decoders []*decoder
+	closed   bool // who joins from now on came too late
 }
 
 // RunViewers publishes, lets the viewers join, measures for the duration and
@@ -49,6 +56,13 @@ func RunViewers(ctx context.Context, o ViewerOptions) (_ *ViewerReport, err erro
 	}
 	defer func() { err = errors.Join(err, shared.stop()) }()
 	r := &viewersRun{rig: shared, opts: o, report: &ViewerReport{Viewers: o.Viewers}, errs: map[string]int{}}
+	defer func() { // also where it ended early
+		r.finish()
+		r.decoding.Wait()
+	}()
+	if o.Decode > 0 {
+		r.ffmpeg, _ = exec.LookPath("ffmpeg")
+	}
 	if o.Publish != "" {
 		stop, err := r.publish(ctx)
 		if err != nil {
@@ -136,7 +150,8 @@ func (r *viewersRun) join(ctx context.Context) {
 	r.mu.Lock()
 	p, t := r.newPeer()
 	r.mu.Unlock()
-	v := newViewer(&r.opts, r.session(r.opts.Token), p, t)
+	v := newViewer(&r.opts, r.session(r.opts.Token), p, t, &r.measured)
+	r.decode(ctx, v)
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	err := v.join(joining)
@@ -146,15 +161,35 @@ func (r *viewersRun) join(ctx context.Context) {
 		r.present = append(r.present, v)
 	}
 	r.mu.Unlock()
-	if err == nil && late {
-		v.leave(joining)
+	if err == nil && !late {
 		return
 	}
+	v.peer.shard.call(func() { v.finish(r.now()) })
 	if err == nil {
+		v.leave(joining)
 		return
 	}
 	p.close()
 	r.fail(ctx, err)
+}
+
+// decode lets the first viewers' pictures be decoded.
+func (r *viewersRun) decode(ctx context.Context, v *viewer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ffmpeg == "" || len(r.decoders) >= r.opts.Decode || r.closed {
+		return
+	}
+	d := newDecoder()
+	r.decoders = append(r.decoders, d)
+	v.player.decoder = d
+	r.decoding.Go(func() {
+		if err := d.run(ctx, r.ffmpeg); err != nil {
+			d.problem(err.Error())
+			for range d.frames { // nobody decodes them
+			}
+		}
+	})
 }
 
 // fail counts a viewer that did not connect.
@@ -170,6 +205,7 @@ func (r *viewersRun) fail(ctx context.Context, err error) {
 // measure counts what happens within the duration.
 func (r *viewersRun) measure(ctx context.Context) {
 	start, first := r.now(), r.sum(true)
+	r.measured.Store(int64(start))
 	cpu, _ := usageOf(r.opts.PID) // it was there a moment ago
 	own, _ := usageOf(os.Getpid())
 	var churn sync.WaitGroup
@@ -184,7 +220,8 @@ func (r *viewersRun) measure(ctx context.Context) {
 	last := r.sum(false)
 	now, _ := usageOf(r.opts.PID)
 	ownNow, _ := usageOf(os.Getpid())
-	took := r.now() - start
+	r.ended = r.now()
+	took := r.ended - start
 	r.finish()
 	churn.Wait()
 	rep := r.report

@@ -41,7 +41,9 @@ type adaptation struct {
 	estimator *bwe.Estimator // nil before the viewer has connected
 	prober    bwe.Prober
 	allocator forward.Allocator
-	budget    uint64    // bit/s, by the latest allocation
+	budget    uint64 // bit/s, by the latest allocation
+	index     int    // of the Layer that it allocated, -1 for none
+	thrift    thrift
 	wanted    uint64    // bit/s that the prober looks for
 	heard     time.Time // when transport-cc feedback last came
 	// delay is how long a packet takes there and its acknowledgement back, with
@@ -124,7 +126,8 @@ func (v *Viewer) allocate(now time.Time) {
 	before, current := t.selector.Target(), t.selector.Current()
 	decision := a.allocator.Decide(now, d)
 	t.selector.Allocate(decision)
-	a.wanted = decision.Wanted
+	a.wanted, a.index = decision.Wanted, decision.Index
+	v.declare(now)
 	v.stats.Paused = decision.Paused
 	if current != nil && t.selector.Current() == nil {
 		t.cursor.Stop()

@@ -34,7 +34,7 @@ func (v *Viewer) SetLimit(l forward.Limit) error {
 	}
 	v.worker.inbox.post(func(now time.Time) {
 		v.video.selector.SetLimit(l)
-		v.declare()
+		v.declare(now)
 		v.wantKeyframe(now)
 	})
 	return nil
@@ -45,27 +45,70 @@ func (v *Viewer) setLayers(now time.Time, s *media.Snapshot, audio []*media.Laye
 	v.stats.Undecodable = false
 	v.setTrack(v.audio, audio, nil)
 	v.setTrack(v.video, s.Video, s.Active)
-	v.declare()
+	v.declare(now)
 	v.wantKeyframe(now)
 }
 
 // declare tells the hub up to which Layer the viewer has a use for the video.
 // Layers below that count: the viewer falls back to them without warning.
-func (v *Viewer) declare() {
+func (v *Viewer) declare(now time.Time) {
 	if v.watching == nil {
 		return
 	}
 	want := hub.WantNone
 	if v.video != nil {
 		want = hub.WantAll
-		if rank, ok := v.video.selector.Bound(); ok {
-			want = rank
+		if bound, ok := v.video.selector.Bound(); ok {
+			want = v.adapt.thrift.want(now, bound, v.reach())
 		}
 	}
 	if want != v.wants {
 		v.wants = want
 		v.watching.Want(want)
 	}
+}
+
+// reach is the highest rank that the viewer could get next: one above what its
+// path is believed to carry, for probing must have something to lead to.
+func (v *Viewer) reach() (rank int) {
+	layers, _, best := v.video.selector.Offered()
+	if v.adapt.budget == 0 || best < 0 {
+		return hub.WantAll
+	}
+	at := v.adapt.index // -1 while paused
+	if at+1 < len(layers) {
+		at++
+	}
+	return layers[at].Rank
+}
+
+// thriftAfter is how long a path has to be narrow until the viewer gives up the
+// Layers that are out of its reach. An encoder that was paused may take half a
+// minute to come back, and most paths are narrow for a moment.
+const thriftAfter = 30 * time.Second
+
+// thrift keeps a viewer behind a narrow path from keeping Layers alive that it
+// cannot get.
+type thrift struct {
+	since time.Time
+	given bool // the Layers above are given up
+}
+
+// want returns the rank to declare, of that which the viewer may have (bound)
+// and that which it could get next.
+func (t *thrift) want(now time.Time, bound, reach int) int {
+	switch {
+	case reach >= bound:
+		*t = thrift{}
+	case t.since.IsZero():
+		t.since = now
+	case now.Sub(t.since) >= thriftAfter:
+		t.given = true
+	}
+	if t.given {
+		return reach
+	}
+	return bound
 }
 
 func (v *Viewer) setTrack(t *track, layers []*media.Layer, active []bool) {

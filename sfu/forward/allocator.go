@@ -38,6 +38,9 @@ const (
 	// a moment is no reason to climb.
 	riseTime = time.Second
 	fallTime = 4 * time.Second
+	// newLayer is how long a Layer must have been sending before it is climbed
+	// to, for its bitrate is measured over about a second.
+	newLayer = time.Second
 
 	maxLayers = 8
 )
@@ -79,6 +82,7 @@ type Allocator struct {
 	current  *media.Layer
 	paused   bool
 	rates    [maxLayers]float64
+	since    [maxLayers]time.Time // since when the Layer has been sending
 	seen     time.Time
 	tight    time.Time // since when the lowest Layer has been too much
 	pausedAt time.Time
@@ -91,7 +95,7 @@ type Allocator struct {
 // Decide takes the newest Demand. Layers beyond the eighth are not used.
 func (a *Allocator) Decide(now time.Time, d Demand) Allocation {
 	n := min(len(d.Layers), maxLayers)
-	a.measure(now, d.Layers[:n])
+	a.measure(now, &d, n)
 	best := min(d.Best, n-1)
 	if best < 0 {
 		a.current, a.paused = nil, false
@@ -120,14 +124,26 @@ func (a *Allocator) Decide(now time.Time, d Demand) Allocation {
 	return out
 }
 
-// measure follows the Layers' bitrates.
-func (a *Allocator) measure(now time.Time, layers []*media.Layer) {
+// measure follows the bitrates of the Layers that send. Of one that does not,
+// what it took last is remembered.
+func (a *Allocator) measure(now time.Time, d *Demand, n int) {
 	elapsed := max(0, now.Sub(a.seen)).Seconds()
 	for i := range a.rates {
-		rate := 0.0
-		if i < len(layers) {
-			rate = float64(layers[i].Status().Bitrate)
+		if i >= n {
+			a.rates[i], a.since[i] = 0, time.Time{}
+			continue
 		}
+		if !sends(d, i) {
+			a.since[i] = time.Time{}
+			continue
+		}
+		if a.since[i].IsZero() {
+			a.since[i] = now
+			if a.seen.IsZero() || a.rates[i] > 0 { // it was there before us, or is back
+				a.since[i] = now.Add(-newLayer)
+			}
+		}
+		rate := float64(d.Layers[i].Status().Bitrate)
 		follow := elapsed / fallTime.Seconds()
 		if rate > a.rates[i] {
 			follow = elapsed / riseTime.Seconds()
@@ -225,6 +241,9 @@ func (a *Allocator) choose(now time.Time, d *Demand, budget float64, was, best, 
 			margin = upMargin
 		case i == was:
 			margin = 1 / keepMargin
+		}
+		if was >= 0 && i > was && now.Sub(a.since[i]) < newLayer {
+			continue // nobody knows yet what it takes
 		}
 		if sends(d, i) && a.need(i)*margin <= budget {
 			fits = i

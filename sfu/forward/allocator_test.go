@@ -49,6 +49,38 @@ func TestAllocatorFollowsTheBudget(t *testing.T) {
 	}
 }
 
+// A Layer that comes back is worth what it took before, and one that is new is
+// not climbed to before its bitrate is known.
+func TestAllocatorMeasuresNewLayers(t *testing.T) {
+	d := demandFor(250_000, 700_000, 2_500_000)
+	d.Active, d.Best = []bool{true, true, false}, 1
+	status := func(bitrate uint64) { d.Layers[2].SetStatus(media.LayerStatus{Bitrate: bitrate}) }
+	status(0)
+	var a Allocator
+	now := began
+	decide := func(budget uint64, after time.Duration) Allocation {
+		now = now.Add(after)
+		d.Budget = budget
+		return a.Decide(now, d)
+	}
+	require.Equal(t, 1, decide(1_500_000, 0).Index)
+	d.Active, d.Best = nil, 2
+	status(100_000) // of the first few packets
+	require.Equal(t, 1, decide(1_500_000, 3*time.Second).Index)
+	status(2_500_000)
+	require.Equal(t, 1, decide(1_500_000, 900*time.Millisecond).Index)
+	require.Equal(t, 1, decide(1_500_000, time.Second).Index)
+	require.Equal(t, 2, decide(3_500_000, time.Second).Index)
+	require.Equal(t, 1, decide(1_500_000, time.Second).Index)
+	d.Active, d.Best = []bool{true, true, false}, 1
+	status(0)
+	require.Equal(t, 1, decide(1_500_000, 20*time.Second).Index)
+	d.Active, d.Best = nil, 2
+	status(100_000)
+	require.Equal(t, 1, decide(1_500_000, 200*time.Millisecond).Index)
+	require.InDelta(t, 3_087_500, decide(1_500_000, 200*time.Millisecond).Wanted, 1e6)
+}
+
 func TestAllocatorPausesAndResumes(t *testing.T) {
 	d := demandFor(250_000, 700_000)
 	d.Congested = true
