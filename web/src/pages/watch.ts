@@ -43,6 +43,7 @@ class WatchPage extends Page {
           <summary>Share and embed</summary>
           ${copyRow("Watch link", `${location.origin}/watch/${stream}`, "watch-link")}
           ${copyRow("WHEP address", `${location.origin}/whep/${stream}`, "whep-url")}
+          ${copyRow("LL-HLS address", `${location.origin}/hls/${stream}/index.m3u8`, "hls-url")}
           ${copyRow("Embed code", embed, "embed-code")}
         </details>
       </main>`;
