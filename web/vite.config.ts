@@ -9,6 +9,8 @@ export default defineConfig({
     // Nothing inlined: the pages' Content-Security-Policy allows only files
     // of our own origin.
     assetsInlineLimit: 0,
+    // hls.js is one chunk of its own, loaded when it is needed.
+    chunkSizeWarningLimit: 700,
     modulePreload: { polyfill: false },
     rolldownOptions: {
       input: ["index.html", "broadcast.html", "watch.html", "embed.html"],
@@ -27,6 +29,6 @@ export default defineConfig({
       },
     },
   ],
-  server: { proxy: { "/whip": server, "/whep": server, "/api": server } },
+  server: { proxy: { "/whip": server, "/whep": server, "/hls": server, "/api": server } },
   test: { include: ["test/**/*.test.ts"] },
 });

@@ -1,8 +1,9 @@
 import { Emitter } from "./wire/emitter.ts";
 import { subscribe } from "./wire/events.ts";
 import { layerRequest, parseLayers, type QualityLayer } from "./wire/layers.ts";
-import { EXT_EVENTS, EXT_LAYER, findLink } from "./wire/link.ts";
+import { EXT_EVENTS, EXT_LAYER, findAlternate, findLink } from "./wire/link.ts";
 import { Peer, type PeerState } from "./wire/peer.ts";
+import { RequestError } from "./wire/problem.ts";
 import { sections, stereoOpus, videoCodecs } from "./wire/sdp.ts";
 import { type HttpSession, request } from "./wire/session.ts";
 
@@ -17,6 +18,8 @@ export interface WhepEvents {
   /** The layers that there are, highest first. */
   layers: QualityLayer[];
   viewers: number;
+  /** The server has named another way to watch: an LL-HLS address. */
+  alternate: string;
   /** A session is open; tells what the answer has of each medium. */
   opened: { audio: boolean; video: boolean; offered: string[]; hasEvents: boolean };
 }
@@ -68,7 +71,7 @@ export class WhepClient extends Emitter<WhepEvents> {
       setup: (pc) => this.#setup(pc),
       editOffer: stereoOpus,
       opened: (session, pc, signal) => this.#opened(session, pc, signal),
-      changed: (state, reason) => this.emit("state", reason ? { state, reason } : { state }),
+      changed: (state, reason) => this.#changed(state, reason),
     });
     this.#peer.start();
     globalThis.addEventListener("pagehide", this.#leave);
@@ -96,6 +99,12 @@ export class WhepClient extends Emitter<WhepEvents> {
     this.#chosen = layer?.id;
   }
 
+  #changed(state: PeerState, reason: Error | undefined): void {
+    const refused = reason instanceof RequestError ? findAlternate(reason.links) : undefined;
+    if (refused) this.emit("alternate", new URL(refused.target, this.endpoint).href);
+    this.emit("state", reason ? { state, reason } : { state });
+  }
+
   #setup(pc: RTCPeerConnection): void {
     const old = this.media.getTracks();
     for (const kind of ["audio", "video"] as const) {
@@ -111,6 +120,8 @@ export class WhepClient extends Emitter<WhepEvents> {
     this.#layers = [];
     const open = (kind: string) => sections(session.answer).some((s) => s.kind === kind && s.open);
     const events = findLink(session.links, EXT_EVENTS);
+    const alternate = findAlternate(session.links);
+    if (alternate) this.emit("alternate", session.resolve(alternate));
     this.emit("opened", {
       audio: open("audio"),
       video: open("video"),

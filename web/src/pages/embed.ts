@@ -1,5 +1,5 @@
 import "../player.ts";
-import { streamOf, takeToken } from "../wire/access.ts";
+import { modeOf, streamOf, takeToken } from "../wire/access.ts";
 
 // /embed/{stream}: nothing but the player, for an iframe.
 const stream = streamOf(location.pathname);
@@ -7,6 +7,7 @@ if (stream) {
   const player = document.createElement("freshet-player");
   player.src = `/whep/${stream}`;
   player.token = takeToken("watch", stream) ?? "";
+  player.mode = modeOf(location.search) ?? "auto";
   player.muted = true;
   player.dataset.testid = "player";
   document.body.append(player);

@@ -1,7 +1,7 @@
 import { html, nothing } from "lit";
 import "../player.ts";
 import type { FreshetPlayer } from "../player.ts";
-import { saveToken, streamOf, takeToken } from "../wire/access.ts";
+import { modeOf, saveToken, streamOf, takeToken } from "../wire/access.ts";
 import { badName, copyRow, header, Page, tokenForm } from "./shell.ts";
 
 /** /watch/{stream}: the player and what one does with a stream. */
@@ -36,13 +36,14 @@ class WatchPage extends Page {
     const embed = `<iframe src="${location.origin}/embed/${stream}" allow="autoplay; fullscreen; picture-in-picture" width="640" height="360" style="border:0"></iframe>`;
     return html`${header()}
       <main class="wide">
-        <freshet-player src="/whep/${stream}" token=${this.token} muted data-testid="player" @freshet-error=${this.#failed}></freshet-player>
+        <freshet-player src="/whep/${stream}" token=${this.token} mode=${modeOf(location.search) ?? "auto"} muted data-testid="player" @freshet-error=${this.#failed}></freshet-player>
         <div class="headline"><h1>${stream}</h1></div>
         ${this.refused ? tokenForm(this.refused, (token) => this.#use(token)) : nothing}
         <details class="card">
           <summary>Share and embed</summary>
           ${copyRow("Watch link", `${location.origin}/watch/${stream}`, "watch-link")}
           ${copyRow("WHEP address", `${location.origin}/whep/${stream}`, "whep-url")}
+          ${copyRow("LL-HLS address", `${location.origin}/hls/${stream}/index.m3u8`, "hls-url")}
           ${copyRow("Embed code", embed, "embed-code")}
         </details>
       </main>`;

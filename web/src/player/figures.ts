@@ -1,7 +1,15 @@
+import type Hls from "hls.js";
 import { type Reading, type RtpRate, type RtpReading, rate } from "../wire/stats.ts";
+import type { Path } from "./path.ts";
+import type { Pilot } from "./pilot.ts";
 
 /** What `player.stats()` returns and the overlay shows. */
 export interface PlayerFigures {
+  path: Path;
+  /** Seconds from capture to screen; undefined while unknown. */
+  latency: number | undefined;
+  /** Media ahead of the playhead in seconds. */
+  buffer: number;
   width: number;
   height: number;
   fps: number;
@@ -41,6 +49,9 @@ export function figures(before: Reading | undefined, after: Reading): PlayerFigu
   const videoRate = rates("video");
   const audioRate = rates("audio");
   return {
+    path: "whep",
+    latency: undefined,
+    buffer: ((videoRate ?? audioRate)?.jitterBuffer ?? 0) / 1000,
     width: video?.width ?? 0,
     height: video?.height ?? 0,
     fps: video?.fps ?? 0,
@@ -59,5 +70,58 @@ export function figures(before: Reading | undefined, after: Reading): PlayerFigu
     protocol: after.protocol,
     cipher: after.cipher,
     flowing: Boolean(videoRate?.flowing || audioRate?.flowing),
+  };
+}
+
+/** What any video element tells of itself; `before` are the figures of the last time. */
+export function plainFigures(
+  video: HTMLVideoElement,
+  latency: number | undefined,
+  before: PlayerFigures | undefined,
+): PlayerFigures {
+  const quality = video.getVideoPlaybackQuality?.();
+  const decoded = quality?.totalVideoFrames ?? 0;
+  return {
+    path: "hls",
+    latency,
+    buffer: 0,
+    width: video.videoWidth,
+    height: video.videoHeight,
+    fps: 0,
+    videoBitrate: 0,
+    audioBitrate: 0,
+    loss: 0,
+    packetsLost: 0,
+    jitterBuffer: 0,
+    rtt: undefined,
+    videoCodec: "",
+    audioCodec: "",
+    framesDecoded: decoded,
+    framesDropped: quality?.droppedVideoFrames ?? 0,
+    keyframes: 0,
+    freezes: 0,
+    protocol: "HLS",
+    cipher: "",
+    flowing: decoded > (before?.framesDecoded ?? 0),
+  };
+}
+
+/** What hls.js tells beyond that. */
+export function hlsFigures(
+  hls: Hls,
+  pilot: Pilot,
+  video: HTMLVideoElement,
+  before: PlayerFigures | undefined,
+): PlayerFigures {
+  const level = hls.levels[hls.currentLevel];
+  return {
+    ...plainFigures(video, pilot.behind, before),
+    buffer: pilot.buffer,
+    fps: level?.frameRate ?? 0,
+    videoBitrate: level?.bitrate ?? 0,
+    videoCodec: level?.videoCodec ?? "",
+    audioCodec: level?.audioCodec ?? "",
+    freezes: pilot.stalls,
+    protocol: hls.latestLevelDetails?.partTarget ? "LL-HLS" : "HLS",
   };
 }

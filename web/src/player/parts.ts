@@ -1,22 +1,18 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { bitrate, millis, percent, size } from "../wire/format.ts";
-import { layerLabel, type QualityLayer } from "../wire/layers.ts";
+import type { Engine, Quality } from "./engine.ts";
 import type { PlayerFigures } from "./figures.ts";
 import { icon } from "./icons.ts";
-import { stateText } from "./state.ts";
-import type { Watcher } from "./watcher.ts";
 
 /** What the middle of the player says, and the button that an error needs. */
-export function message(watcher: Watcher, retry: () => void): TemplateResult {
-  const { state, facts, figures } = watcher;
-  const text = stateText(state, facts);
-  const reason = state === "live" || facts.refused === 409 ? "" : watcher.reason;
-  const detail = watcher.warning || reason || text?.detail;
+export function message(engine: Engine, retry: () => void): TemplateResult {
+  const { state, figures, warning, words: text } = engine;
+  const detail = warning || text?.detail;
   const busy = state === "connecting" || state === "waiting" || state === "reconnecting";
-  const soundOnly = state === "live" && figures?.videoCodec === "" && !watcher.warning;
-  const shown = text || watcher.warning;
+  const soundOnly = state === "live" && engine.path === "whep" && figures?.videoCodec === "" && !warning;
+  const shown = text || warning;
   return html`
-    <div class="message ${shown && facts.everLive ? "veil" : ""}" data-testid="message">
+    <div class="message ${shown && engine.everLive ? "veil" : ""}" data-testid="message">
       ${busy ? html`<div class="dots"><i></i><i></i><i></i></div>` : nothing}
       <div role="status">
         ${text ? html`<h2>${text.title}</h2>` : nothing}
@@ -31,6 +27,9 @@ export function message(watcher: Watcher, retry: () => void): TemplateResult {
 /** The list of the stats overlay. */
 export function figuresList(f: PlayerFigures, firstFrame: number | undefined): TemplateResult {
   const rows: [string, string][] = [
+    ["Path", f.path === "whep" ? "WHEP" : "LL-HLS"],
+    ["Behind live", millis(f.latency)],
+    ["Buffer", millis(f.buffer)],
     ["Resolution", size(f.width, f.height)],
     ["Frame rate", f.fps > 0 ? `${Math.round(f.fps)} fps` : "–"],
     ["Video", bitrate(f.videoBitrate)],
@@ -38,7 +37,6 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
     ["Codecs", [f.videoCodec, f.audioCodec].filter(Boolean).join(" · ") || "–"],
     ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
     ["Round trip", millis(f.rtt)],
-    ["Jitter buffer", `${Math.round(f.jitterBuffer)} ms`],
     ["Dropped", `${f.framesDropped} of ${f.framesDecoded}`],
     ["Freezes", String(f.freezes)],
     ["First picture", firstFrame === undefined ? "–" : `${firstFrame} ms`],
@@ -51,7 +49,7 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
 
 /** What the quality menu needs. */
 export interface QualityView {
-  layers: QualityLayer[];
+  qualities: readonly Quality[];
   chosen: string | undefined;
   choose(id: string | undefined): void;
   close(): void;
@@ -59,10 +57,9 @@ export interface QualityView {
 
 /** The quality menu: Auto and each layer. */
 export function qualityMenu(view: QualityView): TemplateResult {
-  const item = (id: string | undefined, label: string, note: string, off: boolean) => html`<button
+  const item = (id: string | undefined, label: string, note: string) => html`<button
     role="menuitemradio"
     aria-checked=${view.chosen === id}
-    aria-disabled=${off ? "true" : nothing}
     tabindex="-1"
     data-testid="quality-${id?.split(":")[1] ?? "auto"}"
     @click=${() => view.choose(id)}
@@ -70,8 +67,8 @@ export function qualityMenu(view: QualityView): TemplateResult {
     <span>${view.chosen === id ? icon("check") : nothing}</span><span>${label}</span><small>${note}</small>
   </button>`;
   return html`<div class="menu" role="menu" aria-label="Quality" data-testid="quality-menu" @keydown=${(event: KeyboardEvent) => menuKey(event, view)}>
-    ${item(undefined, "Auto", "", false)}
-    ${view.layers.map((l) => item(l.id, layerLabel(l), l.bitrate > 0 ? bitrate(l.bitrate) : "not sent", false))}
+    ${item(undefined, "Auto", "")}
+    ${view.qualities.map((q) => item(q.id, q.label, q.bitrate > 0 ? bitrate(q.bitrate) : "not sent"))}
   </div>`;
 }
 

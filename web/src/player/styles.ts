@@ -18,7 +18,9 @@ export const styles = css`
   :host([hidden]) { display: none; }
   :host(:fullscreen) { border-radius: 0; aspect-ratio: auto; }
   .frame { height: 100%; }
-  video { width: 100%; height: 100%; object-fit: contain; display: block; }
+  /* The hidden picture lies below the seen one, and plays: nothing black between the two. */
+  video { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; display: block; background: #000; }
+  video.seen { z-index: 1; }
   button { font: inherit; color: inherit; cursor: pointer; border: 0; background: none; }
   :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
   svg { width: 22px; height: 22px; fill: none; stroke: currentColor; stroke-width: 1.8;
@@ -26,7 +28,7 @@ export const styles = css`
   svg.filled { fill: currentColor; stroke: none; }
   .hidden-text { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
-  .top, .bar, .figures, .menu, .tap { z-index: 1; }
+  .top, .bar, .figures, .menu, .tap, .message { z-index: 2; }
   .top { position: absolute; inset: 12px 12px auto; display: flex; gap: 8px; pointer-events: none; }
   .badge { padding: 2px 9px; border-radius: 6px; font-size: 12px; font-weight: 650; letter-spacing: 0.04em;
     background: rgb(8 14 16 / 72%); font-variant-numeric: tabular-nums; }
@@ -50,18 +52,6 @@ export const styles = css`
   .pill.main { background: var(--accent); color: #04211e; }
   .tap { position: absolute; left: 50%; bottom: 72px; translate: -50% 0; white-space: nowrap; }
 
-  .bar { position: absolute; inset: auto 0 0; display: flex; align-items: center; gap: 2px; padding: 26px 8px 6px;
-    background: linear-gradient(transparent, rgb(4 8 10 / 78%)); transition: opacity 0.2s; }
-  :host([data-idle]) .bar, :host([data-idle]) .top { opacity: 0; }
-  :host([data-idle]) { cursor: none; }
-  .top { transition: opacity 0.2s; }
-  .bar .space { flex: 1; }
-  .key { display: grid; place-items: center; width: 42px; height: 42px; border-radius: 10px; flex: none; }
-  .key:hover { background: rgb(255 255 255 / 14%); }
-  .key[aria-pressed="true"], .key[aria-expanded="true"] { color: var(--accent); }
-  .quality { grid-auto-flow: column; gap: 6px; width: auto; padding: 0 10px; font-size: 13px; font-weight: 600; }
-  input[type="range"] { width: 90px; accent-color: var(--accent); margin: 0 6px; height: 28px; cursor: pointer; }
-
   .menu { position: absolute; right: 10px; bottom: 58px; min-width: 220px; max-height: calc(100% - 70px);
     overflow: auto; padding: 6px; border-radius: 12px; background: rgb(14 21 24 / 96%);
     box-shadow: 0 8px 30px rgb(0 0 0 / 50%); box-sizing: border-box; }
@@ -79,7 +69,6 @@ export const styles = css`
   .figures dd { margin: 0; text-align: right; }
 
   @container (width < 520px) {
-    input[type="range"] { display: none; }
     .figures { font-size: 11px; gap: 0 10px; padding: 6px 10px; top: 40px; left: 8px; }
     .menu { bottom: 52px; max-height: calc(100% - 58px); padding: 4px; }
     .menu button { min-height: 35px; }
@@ -89,6 +78,48 @@ export const styles = css`
   }
   @media (prefers-reduced-motion: reduce) {
     .dots i { animation: none; opacity: 0.8; }
-    .bar, .top { transition: none; }
+    .top { transition: none; }
+  }
+`;
+
+/** The look of the controls at the bottom. */
+export const controlStyles = css`
+  .bar { position: absolute; inset: auto 0 0; display: flex; flex-wrap: wrap; align-items: center; gap: 0 2px; padding: 26px 8px 6px;
+    background: linear-gradient(transparent, rgb(4 8 10 / 78%)); transition: opacity 0.2s; }
+  :host([data-idle]) .bar, :host([data-idle]) .top { opacity: 0; }
+  :host([data-idle]) { cursor: none; }
+  .top { transition: opacity 0.2s; }
+  .bar .space { flex: 1; }
+  .key { display: grid; place-items: center; width: 42px; height: 42px; border-radius: 10px; flex: none; }
+  .key:hover { background: rgb(255 255 255 / 14%); }
+  .key[aria-pressed="true"], .key[aria-expanded="true"] { color: var(--accent); }
+  .quality { grid-auto-flow: column; gap: 6px; width: auto; padding: 0 10px; font-size: 13px; font-weight: 600; }
+  .volume { width: 90px; accent-color: var(--accent); margin: 0 6px; height: 28px; cursor: pointer; }
+
+  .edge { grid-auto-flow: column; gap: 7px; width: auto; padding: 0 10px; font-size: 13px; font-weight: 600;
+    font-variant-numeric: tabular-nums; }
+  .edge i { width: 8px; height: 8px; border-radius: 50%; background: #8d9ba0; }
+  .edge[data-live="true"] i { background: var(--live); }
+  .edge:disabled { cursor: default; background: none; }
+  .edge b { padding: 3px 9px; border-radius: 11px; background: var(--accent); color: #04211e; font-weight: 650; }
+
+  .seek { position: relative; flex: 0 0 100%; padding: 0 8px; box-sizing: border-box; }
+  .seek output { position: absolute; right: 12px; bottom: 26px; }
+  .past { appearance: none; width: 100%; height: 22px; margin: 0; background: none; cursor: pointer; display: block; }
+  .past::-webkit-slider-runnable-track { height: 4px; border-radius: 2px;
+    background: linear-gradient(to right, var(--accent) var(--filled, 100%), rgb(255 255 255 / 34%) var(--filled, 100%)); }
+  .past::-moz-range-track { height: 4px; border-radius: 2px; background: rgb(255 255 255 / 34%); }
+  .past::-moz-range-progress { height: 4px; border-radius: 2px; background: var(--accent); }
+  .past::-webkit-slider-thumb { appearance: none; width: 14px; height: 14px; margin-top: -5px; border-radius: 50%; background: #fff; }
+  .past::-moz-range-thumb { width: 14px; height: 14px; border: 0; border-radius: 50%; background: #fff; }
+
+  @container (width < 520px) {
+    .volume { display: none; }
+    .bar { padding: 14px 2px 4px; }
+    .key { width: 40px; }
+    .quality, .edge { width: auto; padding: 0 7px; }
+  }
+  @media (prefers-reduced-motion: reduce) {
+    .bar { transition: none; }
   }
 `;

@@ -1,30 +1,30 @@
 import { type PublicationState, WhepClient } from "../whep.ts";
 import { Emitter } from "../wire/emitter.ts";
-import type { QualityLayer } from "../wire/layers.ts";
+import { layerLabel, type QualityLayer } from "../wire/layers.ts";
 import { RequestError } from "../wire/problem.ts";
 import { type Reading, readStats } from "../wire/stats.ts";
+import { RtpClock } from "./capture.ts";
+import type { Engine, EngineEvents, Quality } from "./engine.ts";
 import { figures, type PlayerFigures } from "./figures.ts";
-import { type Facts, type PlayerState, playerState } from "./state.ts";
-
-/** The events of a Watcher. */
-export interface WatcherEvents {
-  /** Anything shown may have changed. */
-  change: undefined;
-  state: { state: PlayerState; previous: PlayerState };
-  /** The first picture (or sound) of this source, ms after play began. */
-  first: number;
-}
+import type { WhepFacts } from "./path.ts";
+import { type Facts, type PlayerState, playerState, stateText } from "./state.ts";
+import { Steadiness } from "./steadiness.ts";
 
 /** How often statistics are read, in ms: more often while waiting for media. */
 const LIVE_INTERVAL = 1000;
 const EAGER_INTERVAL = 400;
+/** A frame older than this, in ms, says nothing of what is played now. */
+const MOST_AGE = 200;
 /** Media that stays away this long has stopped, in ms. */
 const QUIET = 2500;
 /** An active publication without a picture for this long cannot be decoded here, in ms. */
 const UNDECODABLE = 6000;
 
-/** What stands behind the player's face: one WHEP client and what it amounts to. */
-export class Watcher extends Emitter<WatcherEvents> {
+/** Plays by WHEP: one client, and what it amounts to. */
+export class Watcher extends Emitter<EngineEvents> implements Engine {
+  readonly path = "whep";
+  /** WHEP is live only. */
+  readonly window = undefined;
   readonly client: WhepClient;
   state: PlayerState = "idle";
   /** Why the last try failed, for people. */
@@ -49,9 +49,15 @@ export class Watcher extends Emitter<WatcherEvents> {
   #reading: Reading | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #began = 0;
+  #started = 0;
   #lastMedia = 0;
   #activeSince = 0;
   #offered: string[] = [];
+  #retryAfter: number | undefined;
+  #frame: VideoFrameCallbackMetadata | undefined;
+  #delay: number | undefined;
+  readonly #clock = new RtpClock();
+  readonly #steadiness = new Steadiness();
   #answered = { audio: true, video: true };
 
   constructor(endpoint: string, token: string | undefined) {
@@ -61,6 +67,7 @@ export class Watcher extends Emitter<WatcherEvents> {
       if (reason) {
         this.reason = reason.message;
         this.#facts.refused = reason instanceof RequestError ? reason.status : undefined;
+        this.#retryAfter = reason instanceof RequestError ? reason.retryAfter : undefined;
       } else if (state === "connected") {
         this.reason = "";
         this.#facts.refused = undefined;
@@ -81,18 +88,79 @@ export class Watcher extends Emitter<WatcherEvents> {
       this.#answered = { audio, video };
       this.#offered = offered;
       this.#reading = undefined;
+      this.#clock.reset();
+      this.delay(this.#delay);
       this.#set({ publication: "unknown", away: undefined, flowing: false });
     });
   }
 
-  get facts(): Facts {
-    return this.#facts;
+  get refused(): number | undefined {
+    return this.#facts.refused;
+  }
+
+  get everLive(): boolean {
+    return this.#facts.everLive;
+  }
+
+  get words(): { title: string; detail: string } | undefined {
+    const text = stateText(this.state, this.#facts);
+    const reason = this.state === "live" || this.#facts.refused === 409 ? "" : this.reason;
+    return text && { title: text.title, detail: reason || text.detail };
+  }
+
+  get qualities(): readonly Quality[] {
+    return this.layers.map((l) => ({ id: l.id, label: layerLabel(l), bitrate: l.bitrate }));
+  }
+
+  get chosen(): string | undefined {
+    return this.client.chosen;
+  }
+
+  /** What the choice of the path follows from. */
+  pathFacts(running: boolean): WhepFacts {
+    const { peer, refused, publication } = this.#facts;
+    return {
+      running,
+      since: this.#started,
+      refused,
+      retryAfter: this.#retryAfter,
+      failed: peer === "failed",
+      connected: peer === "connected",
+      away: publication === "inactive" || refused === 409,
+      ...this.#steadiness.facts(performance.now()),
+    };
   }
 
   start(): void {
-    this.#began = performance.now();
+    this.#started = performance.now();
+    if (!this.#facts.everLive) this.#began = this.#started;
+    this.#facts.refused = undefined;
+    this.#retryAfter = undefined;
+    this.#steadiness.reset();
     this.client.play();
     this.#poll();
+  }
+
+  attach(video: HTMLVideoElement): void {
+    if (video.srcObject !== this.client.media) video.srcObject = this.client.media;
+  }
+
+  choose(id: string | undefined): Promise<void> {
+    return this.client.choose(id);
+  }
+
+  capture(frame: VideoFrameCallbackMetadata): number | undefined {
+    this.#frame = frame;
+    return frame.rtpTimestamp === undefined ? undefined : this.#clock.capture(frame.rtpTimestamp);
+  }
+
+  /** Asks the browser to play so many ms behind, as far as it can; undefined is as soon as possible. */
+  delay(ms: number | undefined): void {
+    this.#delay = ms;
+    for (const receiver of this.client.connection?.getReceivers() ?? []) {
+      (receiver as { jitterBufferTarget?: number | null }).jitterBufferTarget =
+        ms === undefined ? null : Math.min(4000, Math.max(0, Math.round(ms)));
+    }
   }
 
   async stop(): Promise<void> {
@@ -103,7 +171,8 @@ export class Watcher extends Emitter<WatcherEvents> {
 
   /** The element has painted a new picture. */
   painted(): void {
-    this.#media();
+    if (this.#facts.flowing) this.#lastMedia = performance.now();
+    else this.#media();
   }
 
   #published(publication: PublicationState, data: unknown): void {
@@ -157,9 +226,32 @@ export class Watcher extends Emitter<WatcherEvents> {
     const reading = readStats((await pc.getStats()) as unknown as Iterable<[string, unknown]>);
     const before = this.#reading;
     this.#reading = reading;
-    this.figures = figures(before, reading);
+    this.#observe(reading);
+    this.figures = { ...figures(before, reading), latency: this.#latency() };
+    const video = reading.streams.find((s) => s.kind === "video");
+    this.#steadiness.look(performance.now(), {
+      frames: video?.codec ? video.frames : (reading.streams[0]?.packets ?? 0),
+      frozen: (video?.frozen ?? 0) * 1000,
+    });
     this.#judge(before, this.figures);
     return this.figures;
+  }
+
+  /** Learns the time of capture from the browser's estimate for what it plays. */
+  #observe(reading: Reading): void {
+    const video = reading.streams.find((s) => s.kind === "video");
+    const frame = this.#frame;
+    if (video?.playout === undefined || frame?.rtpTimestamp === undefined) return;
+    // The estimate is for the instant of the reading, the frame was there before.
+    const age = video.timestamp - (performance.timeOrigin + frame.presentationTime);
+    if (age >= 0 && age < MOST_AGE) this.#clock.observe(frame.rtpTimestamp, video.playout - age);
+  }
+
+  #latency(): number | undefined {
+    const frame = this.#frame;
+    const capture = frame?.rtpTimestamp === undefined ? undefined : this.#clock.capture(frame.rtpTimestamp);
+    if (!frame || capture === undefined) return undefined;
+    return Math.max(0, (performance.timeOrigin + frame.expectedDisplayTime - capture) / 1000);
   }
 
   #judge(before: Reading | undefined, now: PlayerFigures): void {

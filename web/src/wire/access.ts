@@ -53,3 +53,9 @@ export function takeToken(role: Role, stream: string): string | undefined {
   }
   return loadToken(role, stream);
 }
+
+/** The path that a page's address asks for by ?mode=; undefined is the player's own choice. */
+export function modeOf(search: string): "whep" | "hls" | undefined {
+  const mode = new URLSearchParams(search).get("mode");
+  return mode === "whep" || mode === "hls" ? mode : undefined;
+}

@@ -52,6 +52,12 @@ export function findLink(links: Link[], rel: string): Link | undefined {
   return links.find((link) => (link.params.rel ?? "").split(/\s+/).includes(rel));
 }
 
+/** The link to the same stream by HLS, for those whom WHEP does not suit. */
+export function findAlternate(links: Link[]): Link | undefined {
+  const all = links.filter((link) => (link.params.rel ?? "").split(/\s+/).includes("alternate"));
+  return all.find((l) => l.params.type === undefined || /mpegurl/i.test(l.params.type));
+}
+
 /** The STUN and TURN servers of a 201 (RFC 9725 section 4.6). */
 export function iceServers(links: Link[]): RTCIceServer[] {
   return links

@@ -1,3 +1,5 @@
+import type { Link } from "./link.ts";
+
 /** A refusal by the server, or no answer at all (status 0). */
 export class RequestError extends Error {
   override name = "RequestError";
@@ -8,6 +10,8 @@ export class RequestError extends Error {
     /** The wait the server asks for, in milliseconds. */
     readonly retryAfter?: number,
     options?: ErrorOptions,
+    /** What the refusal names instead. */
+    readonly links: Link[] = [],
   ) {
     super(message, options);
   }

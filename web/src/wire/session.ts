@@ -29,6 +29,8 @@ export async function request(
     response.status,
     problemText(response.status, response.headers.get("Content-Type"), body),
     retryAfter(response.headers.get("Retry-After"), Date.now()),
+    undefined,
+    parseLinks(response.headers.get("Link")),
   );
 }
 

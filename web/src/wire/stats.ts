@@ -19,6 +19,10 @@ export interface RtpReading {
   dropped: number;
   keyframes: number;
   freezes: number;
+  /** Seconds that the picture stood still, all together. */
+  frozen: number;
+  /** When what is played now was captured, in ms since 1970, as the browser estimates it; inbound only. */
+  playout: number | undefined;
   /** Seconds summed over `jitterCount` samples. */
   jitterDelay: number;
   jitterCount: number;
@@ -43,6 +47,9 @@ export interface Reading {
   /** The SRTP profile, e.g. AEAD_AES_128_GCM. */
   cipher: string;
 }
+
+/** 1970 in NTP's ms. */
+const NTP_EPOCH = 2_208_988_800_000;
 
 const number = (value: unknown): number => (typeof value === "number" ? value : 0);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -97,6 +104,9 @@ function readStream(s: Stat, stats: Map<string, Stat>, remote: Stat | undefined)
     dropped: number(s.framesDropped),
     keyframes: number(inbound ? s.keyFramesDecoded : s.keyFramesEncoded),
     freezes: number(s.freezeCount),
+    frozen: number(s.totalFreezesDuration),
+    playout:
+      typeof s.estimatedPlayoutTimestamp === "number" ? unixTime(s.estimatedPlayoutTimestamp) : undefined,
     jitterDelay: number(s.jitterBufferDelay),
     jitterCount: number(s.jitterBufferEmittedCount),
     codec: text(stats.get(text(s.codecId))?.mimeType).replace(/^\w+\//, ""),
@@ -106,6 +116,11 @@ function readStream(s: Stat, stats: Map<string, Stat>, remote: Stat | undefined)
     remoteLoss: typeof remote?.fractionLost === "number" ? remote.fractionLost : undefined,
     remoteRtt: typeof remote?.roundTripTime === "number" ? remote.roundTripTime : undefined,
   };
+}
+
+/** NTP counts ms from 1900; some browsers have converted it already. */
+function unixTime(ntp: number): number {
+  return ntp > NTP_EPOCH ? ntp - NTP_EPOCH : ntp;
 }
 
 /** What changed between two readings of one RTP stream. */

@@ -1,0 +1,167 @@
+import type Hls from "hls.js";
+import type { LevelDetails } from "hls.js";
+import { AbrController, type Rung, ThroughputMeter } from "./abr.ts";
+import { captureAt, type DatedFragment } from "./capture.ts";
+import { LiveClock } from "./live-clock.ts";
+import { RateController } from "./rate.ts";
+import { StuckDetector } from "./stuck.ts";
+
+/** How often it looks, in ms. */
+const INTERVAL = 100;
+/** How far a seek goes that gets hls.js going again, in seconds: about a frame. */
+const NUDGE = 0.034;
+/** How far behind live hls.js may let a viewer fall who wants live, in seconds. */
+export const MOST_BEHIND = 4;
+
+/**
+ * Sits beside an hls.js instance and does what that does not do well so near
+ * to live: the playback rate, the choice of the level, and getting it going
+ * again when it stops loading.
+ */
+export class Pilot {
+  readonly clock = new LiveClock();
+  readonly rates = new RateController();
+  readonly #abr = new AbrController();
+  readonly #meter = new ThroughputMeter();
+  readonly #stuck = new StuckDetector();
+  /** The level that the viewer has chosen; undefined is automatic. */
+  level: number | undefined;
+  stalls = 0;
+  /** How often hls.js had to be helped out of its dead-lock. */
+  unstuck = 0;
+  #following = true;
+  #loading = 0;
+  #ticks = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(
+    readonly hls: Hls,
+    readonly video: HTMLVideoElement,
+    readonly events: typeof Hls.Events,
+    readonly looked: () => void,
+  ) {
+    hls.on(events.FRAG_LOADING, (_, { frag }) => {
+      if (frag.type === "main") this.#loading = performance.now();
+    });
+    hls.on(events.FRAG_LOADED, (_, { frag, part }) => {
+      const { loading, loaded } = (part ?? frag).stats;
+      this.#meter.note(performance.now(), loaded, loading.end - loading.first);
+      if (frag.type === "main") this.#loading = 0;
+    });
+    hls.on(events.LEVEL_UPDATED, (_, { details }) => this.#heard(details));
+    hls.on(events.ERROR, (_, { frag }) => {
+      if (frag?.type === "main") this.#loading = 0;
+    });
+  }
+
+  start(): void {
+    this.video.addEventListener("waiting", this.#waiting);
+    this.#timer = setInterval(() => this.#look(), INTERVAL);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.video.removeEventListener("waiting", this.#waiting);
+    this.video.playbackRate = 1;
+  }
+
+  /** Whether the viewer stays near live; otherwise the place is the viewer's own. */
+  get following(): boolean {
+    return this.#following;
+  }
+
+  set following(following: boolean) {
+    this.#following = following;
+    this.hls.config.liveMaxLatencyDuration = following ? MOST_BEHIND : Number.POSITIVE_INFINITY;
+    if (!following) this.video.playbackRate = 1;
+  }
+
+  /** The stretches of the playlist that plays, with the one that is not complete. */
+  get fragments(): DatedFragment[] {
+    const details = this.hls.latestLevelDetails;
+    if (!details) return [];
+    const hint = details.fragmentHint;
+    return hint ? [...details.fragments, hint] : details.fragments;
+  }
+
+  /** Seconds behind live at the playhead; undefined while unknown. */
+  get behind(): number | undefined {
+    const capture = captureAt(this.fragments, this.video.currentTime);
+    return capture === undefined ? undefined : this.clock.behind(Date.now(), capture);
+  }
+
+  /** Seconds of media ahead of the playhead. */
+  get buffer(): number {
+    const { buffered, currentTime } = this.video;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= currentTime + 0.1 && buffered.end(i) >= currentTime) {
+        return buffered.end(i) - currentTime;
+      }
+    }
+    return 0;
+  }
+
+  /** Measured throughput in bit/s. */
+  get throughput(): number | undefined {
+    return this.#meter.estimate(performance.now());
+  }
+
+  /** Lines of the screen that the picture fills; everything while it has no size. */
+  get lines(): number {
+    return this.video.clientHeight * devicePixelRatio || Number.POSITIVE_INFINITY;
+  }
+
+  /** The levels as the choice sees them, from the lowest. */
+  get rungs(): Rung[] {
+    return this.hls.levels.map((l) => ({ bandwidth: l.bitrate, height: Math.min(l.width, l.height) }));
+  }
+
+  readonly #waiting = () => {
+    // The first picture and a seek wait, too, but nothing has stalled.
+    if (this.video.seeking || this.video.played.length === 0 || this.video.paused) return;
+    this.stalls++;
+    this.rates.stalled(performance.now());
+    this.#abr.stalled();
+  };
+
+  #heard(details: LevelDetails): void {
+    const edge = captureAt(this.fragments, details.edge);
+    if (details.live && details.advanced && edge !== undefined) this.clock.heard(Date.now(), edge);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    const { video } = this;
+    const details = this.hls.latestLevelDetails;
+    if (!details || video.readyState === 0) return;
+    const behind = this.behind;
+    if (this.#following && details.live && behind !== undefined) {
+      const rate = this.rates.rate({ now, behind, buffer: this.buffer });
+      if (video.playbackRate !== rate) video.playbackRate = rate;
+    }
+    this.#unlock(now, details);
+    if (++this.#ticks % 5 === 0) this.#choose(now);
+    this.looked();
+  }
+
+  #unlock(now: number, details: LevelDetails): void {
+    const bufferEnd = this.video.currentTime + this.buffer;
+    const loading = this.#loading > 0;
+    // Far behind live hls.js stops by itself when it has enough.
+    if (this.video.paused || this.buffer > 2) return;
+    if (!this.#stuck.look({ now, bufferEnd, edge: details.edge, loading })) return;
+    this.unstuck++;
+    this.video.currentTime += NUDGE;
+  }
+
+  #choose(now: number): void {
+    const rungs = this.rungs;
+    const loaded = this.hls.loadLevel;
+    if (rungs.length < 2 || loaded < 0) return;
+    const { throughput: estimate, buffer, lines } = this;
+    const automatic = () => this.#abr.choose(rungs, { now, current: loaded, estimate, buffer, lines });
+    const wanted = this.level ?? automatic();
+    // Only this way of changing keeps the picture going (at a segment's end).
+    if (wanted !== loaded) this.hls.nextLevel = wanted;
+  }
+}
