@@ -275,26 +275,26 @@ func (s *Stream) sweep(now time.Time, todo *chores) bool {
 func (s *Stream) multivariant(now time.Time, prefix string) []byte {
 	o := s.offer.Load()
 	var all []playlist.Rendition
-	add := func(r segment.Rendition) {
+	add := func(r segment.Rendition, onDemand bool) {
 		all = append(all, playlist.Rendition{
 			Name: r.Name, URI: prefix + r.Name + "/index.m3u8", Video: r.Kind == media.Video, Codecs: r.Codecs,
 			Width: r.Width, Height: r.Height, FrameRate: r.FrameRate, Channels: r.Channels,
-			Bandwidth: r.Bandwidth, AverageBandwidth: r.AverageBandwidth, Rank: r.Rank,
+			Bandwidth: r.Bandwidth, AverageBandwidth: r.AverageBandwidth, Rank: r.Rank, OnDemand: onDemand,
 		})
 	}
 	for _, r := range o.present {
 		if r.Silent.IsZero() || now.Sub(r.Silent) < hideAfter {
-			add(r)
+			add(r, false)
 		}
 	}
 	if len(all) == 0 { // something has to be there to play
 		for _, r := range o.present {
-			add(r)
+			add(r, false)
 		}
 	}
 	for _, r := range o.onDemand {
 		if !slices.ContainsFunc(o.present, func(p segment.Rendition) bool { return p.Name == r.Name }) {
-			add(r)
+			add(r, true)
 		}
 	}
 	if len(all) == 0 {

@@ -32,6 +32,10 @@ type Rendition struct {
 	Bandwidth, AverageBandwidth uint64
 	// Rank orders video renditions from the lowest quality.
 	Rank int
+	// OnDemand is set for one that starts when somebody asks for it. It is the
+	// first only if there is no other: it would be started by every viewer who
+	// comes, and keep all of them waiting.
+	OnDemand bool
 }
 
 // AppendMultivariant writes the multivariant playlist (section 4.4.6). Sound
@@ -80,13 +84,16 @@ func startOrder(video, audio []Rendition) []Rendition {
 	video = slices.SortedStableFunc(slices.Values(video), func(a, b Rendition) int {
 		return cmp.Or(cmp.Compare(b.Rank, a.Rank), cmp.Compare(b.Bandwidth, a.Bandwidth))
 	})
-	first := len(video) - 1
+	first := -1
 	for i, v := range video {
-		if v.Bandwidth+sound <= startBandwidth {
-			first = i
+		if v.OnDemand {
+			continue
+		}
+		if first = i; v.Bandwidth+sound <= startBandwidth {
 			break
 		}
 	}
+	first = max(first, 0)
 	start := video[first]
 	return slices.Insert(slices.Delete(video, first, first+1), 0, start)
 }

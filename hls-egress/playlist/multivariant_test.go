@@ -72,3 +72,21 @@ func TestMultivariantOfTheUnknown(t *testing.T) {
 		require.NotContains(t, strings.SplitAfter(got, "STREAM-INF")[1], no)
 	}
 }
+
+// What starts on demand is not what players begin with, however light it is.
+func TestMultivariantBeginsWithWhatIsThere(t *testing.T) {
+	heavy := Rendition{Name: "f", URI: "f", Video: true, Rank: 1, Bandwidth: 8_000_000}
+	light := Rendition{Name: "360p", URI: "360p", Video: true, Bandwidth: 800_000, OnDemand: true}
+	uris := func(all ...Rendition) (out []string) {
+		for line := range strings.Lines(string(AppendMultivariant(nil, all, true))) {
+			if line = strings.TrimSpace(line); line[0] != '#' {
+				out = append(out, line)
+			}
+		}
+		return out
+	}
+	require.Equal(t, []string{"f", "360p"}, uris(light, heavy))
+	require.Equal(t, []string{"360p"}, uris(light))
+	light.OnDemand = false
+	require.Equal(t, []string{"360p", "f"}, uris(light, heavy))
+}
