@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,9 @@ type Bridge struct {
 	ffmpeg  *transcode.Supervisor
 	log     *slog.Logger
 	metrics *metrics
+
+	mu        sync.Mutex
+	packagers map[string]*packager
 }
 
 // New returns a Bridge. It brings Origin and Supervisor to life in its Run.
@@ -65,7 +69,7 @@ func New(cfg Config, h *hub.Hub, o *origin.Origin, t *transcode.Supervisor, log 
 	if err != nil {
 		return nil, fmt.Errorf("hls-egress: %w", err)
 	}
-	return &Bridge{cfg: cfg, hub: h, origin: o, ffmpeg: t, log: log, metrics: m}, nil
+	return &Bridge{cfg: cfg, hub: h, origin: o, ffmpeg: t, log: log, metrics: m, packagers: map[string]*packager{}}, nil
 }
 
 // Run packages live Streams until ctx ends.
@@ -82,12 +86,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 
 // follow keeps one packager for each live Stream.
 func (b *Bridge) follow(ctx context.Context, g *errgroup.Group) {
-	running := map[string]bool{}
-	ended := make(chan string)
+	ended := make(chan struct{}, 1)
 	for {
 		live := b.hub.Live()
 		for _, s := range b.hub.Streams() {
-			if s.State != media.Live || running[s.Name] {
+			if s.State != media.Live || b.packaged(s.Name) {
 				continue
 			}
 			p, err := b.newPackager(s.Name)
@@ -95,12 +98,13 @@ func (b *Bridge) follow(ctx context.Context, g *errgroup.Group) {
 				b.log.Error("no HLS for this stream", "stream", s.Name, "err", err)
 				continue
 			}
-			running[s.Name] = true
+			b.set(s.Name, p)
 			g.Go(func() error {
 				p.run(ctx)
+				b.set(p.name, nil)
 				select {
-				case ended <- p.name:
-				case <-ctx.Done():
+				case ended <- struct{}{}: // it may be live again already
+				default:
 				}
 				return nil
 			})
@@ -108,9 +112,25 @@ func (b *Bridge) follow(ctx context.Context, g *errgroup.Group) {
 		select {
 		case <-ctx.Done():
 			return
-		case name := <-ended:
-			delete(running, name)
+		case <-ended:
 		case <-live:
 		}
 	}
+}
+
+// packaged reports whether a Stream is served, or about to be.
+func (b *Bridge) packaged(stream string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.packagers[stream] != nil
+}
+
+func (b *Bridge) set(stream string, p *packager) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p == nil {
+		delete(b.packagers, stream)
+		return
+	}
+	b.packagers[stream] = p
 }

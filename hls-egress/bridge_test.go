@@ -31,6 +31,14 @@ func TestLadderOfLayers(t *testing.T) {
 	}
 	require.WithinDuration(t, at(list), at(audio), 100*time.Millisecond)
 	require.WithinDuration(t, at(list), at(w.get("s/q/index.m3u8")), time.Millisecond)
+
+	info := w.bridge.Info("s")
+	require.NotNil(t, info)
+	require.Len(t, info.Renditions, 4)
+	require.Empty(t, info.OnDemand)
+	require.Zero(t, info.Skew)
+	require.WithinDuration(t, time.Now(), info.Used, 2*time.Second)
+	require.Nil(t, w.bridge.Info("other"))
 }
 
 // A publisher that comes back goes on in the same playlists; when it does not,

@@ -3,7 +3,9 @@ package hlsegress
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet-live/freshet/hls-egress/origin"
@@ -47,6 +49,10 @@ type packager struct {
 	used  time.Time
 	// looked is when the demand was last looked at.
 	looked time.Time
+
+	renditions, offered []segment.Rendition
+	told                segment.Stats
+	info                atomic.Pointer[Info]
 }
 
 // track is one Layer on its way into the Ladder.
@@ -268,6 +274,12 @@ func (p *packager) emit(now time.Time, out segment.Output) {
 		p.table = nil // on offer here too
 	}
 	if len(out.Parts) > 0 || out.Renditions != nil {
+		if out.Renditions != nil {
+			p.renditions = slices.Clone(out.Renditions)
+		}
+		if len(out.Parts) > 0 && out.Parts[0].Index == 0 {
+			p.metrics.skew.Observe(p.ladder.Stats().Skew.Seconds())
+		}
 		p.out.Apply(p.unhide(out))
 	}
 }

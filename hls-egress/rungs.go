@@ -154,6 +154,7 @@ func (p *packager) offer(now time.Time) {
 			AverageBandwidth: uint64(r.Bitrate), Bandwidth: uint64(r.Bitrate) * 3 / 2, //nolint:gosec // a table's
 		})
 	}
+	p.offered = offered
 	switch {
 	case p.out != nil:
 		p.out.Offer(offered)
@@ -207,6 +208,7 @@ func (p *packager) attend(now time.Time) {
 	if p.out == nil {
 		return
 	}
+	p.tell()
 	for more := true; more; {
 		select {
 		case name := <-p.out.Demand():

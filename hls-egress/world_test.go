@@ -32,9 +32,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a hub with a Bridge, and a web server before it.
 type world struct {
-	t    *testing.T
-	hub  *hub.Hub
-	site *httptest.Server
+	t      *testing.T
+	hub    *hub.Hub
+	bridge *Bridge
+	site   *httptest.Server
 }
 
 type worldOptions struct {
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		require.NoError(t, <-ended)
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return &world{t: t, hub: h, site: site}
+	return &world{t: t, hub: h, bridge: b, site: site}
 }
 
 // get returns what is at a path below /hls/.

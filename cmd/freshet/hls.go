@@ -14,6 +14,7 @@ import (
 	"github.com/freshet-live/freshet/hls-egress/transcode"
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/media"
+	"github.com/freshet-live/freshet/signaling/api"
 )
 
 // hlsSettings is the block hls of the settings.
@@ -86,4 +87,41 @@ func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registe
 		Audio:   hlsegress.Audio(h.Audio), NoRungs: !h.Transcode,
 	}, s.hub, s.origin, ffmpeg, s.log, reg)
 	return err
+}
+
+// egress is the Bridge as the API wants it.
+type egress struct{ *hlsegress.Bridge }
+
+// HLS describes a Stream as LL-HLS, nil when it is not served so.
+func (e egress) HLS(stream string) *api.HLS {
+	info := e.Info(stream)
+	if info == nil {
+		return nil
+	}
+	out := &api.HLS{
+		URL: "/hls/" + stream + "/index.m3u8", PartTargetMs: info.Part.Milliseconds(),
+		TargetDurationMs: info.Segment.Milliseconds(), SkewMs: float64(info.Skew) / float64(time.Millisecond),
+		Renditions: []api.Rendition{},
+	}
+	if !info.Used.IsZero() {
+		out.LastRequest = &info.Used
+	}
+	for _, r := range info.Renditions {
+		state := "live"
+		if !r.Silent.IsZero() {
+			state = "standin"
+		}
+		out.Renditions = append(out.Renditions, describeRendition(r, state))
+	}
+	for _, r := range info.OnDemand {
+		out.Renditions = append(out.Renditions, describeRendition(r, "on-demand"))
+	}
+	return out
+}
+
+func describeRendition(r segment.Rendition, state string) api.Rendition {
+	return api.Rendition{
+		Name: r.Name, Kind: r.Kind.String(), Codecs: r.Codecs, Width: r.Width, Height: r.Height,
+		FrameRate: r.FrameRate, Bandwidth: r.Bandwidth, Transcoded: r.Transcoded, State: state,
+	}
 }

@@ -169,6 +169,9 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 		Candidates: candidates, ICEServers: ice, Log: s.log,
 	})
 	control := &api.Handler{Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep}
+	if s.hls != nil {
+		control.Egress = egress{s.hls}
+	}
 
 	mux := http.NewServeMux()
 	s.whip.Register(mux)

@@ -44,6 +44,12 @@ type Viewers interface {
 	EachViewer(stream string, f func(since time.Time, stats fanout.ViewerStats))
 }
 
+// Egress knows which Streams are served as LL-HLS.
+type Egress interface {
+	// HLS returns nil for a Stream that is not.
+	HLS(stream string) *HLS
+}
+
 // Handler serves the API. Its fields are set before Register.
 type Handler struct {
 	Site       *httpx.Site
@@ -51,6 +57,8 @@ type Handler struct {
 	Streams    Streams
 	Publishers Publishers
 	Viewers    Viewers
+	// Egress is nil when there is no HLS.
+	Egress Egress
 	// Ready returns why the server cannot do its work at present, nil when it
 	// can; a nil function means that it always can.
 	Ready func(ctx context.Context) error
@@ -101,6 +109,9 @@ func (h *Handler) stream(snap *media.Snapshot) Stream {
 	if since, stats, ok := h.Publishers.Publisher(snap.Name); ok {
 		s.Publisher = describePublisher(since, stats)
 		s.Health = append(s.Health, stats.Health...)
+	}
+	if h.Egress != nil {
+		s.HLS = h.Egress.HLS(snap.Name)
 	}
 	return s
 }

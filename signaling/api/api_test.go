@@ -67,10 +67,19 @@ func demo() world {
 	}}
 }
 
+func (world) HLS(stream string) *HLS {
+	if stream != "demo" {
+		return nil
+	}
+	return &HLS{URL: "/hls/demo/index.m3u8", PartTargetMs: 234, TargetDurationMs: 3000, SkewMs: 0.5, Renditions: []Rendition{
+		{Name: "q", Kind: "video", Codecs: "avc1.42C01F", Width: 320, Height: 180, FrameRate: 30, Bandwidth: 400_000, State: "live"},
+	}}
+}
+
 func serve(w world, auth Authorizer, ready func(context.Context) error, path string) (int, string) {
 	h := Handler{
 		Site: &httpx.Site{Log: slog.New(slog.DiscardHandler), Errors: signaling.Errors()},
-		Auth: auth, Streams: w, Publishers: w, Viewers: w, Ready: ready,
+		Auth: auth, Streams: w, Publishers: w, Viewers: w, Ready: ready, Egress: w,
 	}
 	mux := http.NewServeMux()
 	h.Register(mux)
@@ -85,14 +94,16 @@ const demoJSON = `{"name":"demo","state":"live","since":"2026-01-02T03:04:05Z","
 	"health":[{"id":"b-frames","severity":"warning","layer":"q","text":"B-frames","remedy":"none","value":50}],
 	"audio":{"codec":"opus","active":true,"bitrate":64000,"packets":50,"lost":0},
 	"video":{"codec":"H264","layers":[{"rid":"q","wanted":true,"active":false,"bitrate":300000,"width":320,"height":180,"frameRate":30,"packets":100,"lost":2}]},
-	"publishUrl":"/whip/demo","playUrl":"/whep/demo","watchUrl":"/watch/demo","broadcastUrl":"/broadcast/demo"`
+	"publishUrl":"/whip/demo","playUrl":"/whep/demo","watchUrl":"/watch/demo","broadcastUrl":"/broadcast/demo",
+	"hls":{"url":"/hls/demo/index.m3u8","partTargetMs":234,"targetDurationMs":3000,"skewMs":0.5,"lastRequest":null,
+	"renditions":[{"name":"q","kind":"video","codecs":"avc1.42C01F","width":320,"height":180,"frameRate":30,"bandwidth":400000,"transcoded":false,"state":"live"}]}`
 
 func TestStreams(t *testing.T) {
 	status, body := serve(demo(), gate{}, nil, "/api/v1/streams")
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"streams":[`+demoJSON+`},{"name":"waiting","state":"idle","since":"2026-01-02T03:04:05Z","epoch":0,"viewers":0,
 		"publisher":null,"health":[],"audio":null,"video":null,
-		"publishUrl":"/whip/waiting","playUrl":"/whep/waiting","watchUrl":"/watch/waiting","broadcastUrl":"/broadcast/waiting"}]}`, body)
+		"publishUrl":"/whip/waiting","playUrl":"/whep/waiting","watchUrl":"/watch/waiting","broadcastUrl":"/broadcast/waiting","hls":null}]}`, body)
 
 	_, body = serve(world{}, gate{}, nil, "/api/v1/streams")
 	require.JSONEq(t, `{"streams":[]}`, body)

@@ -50,6 +50,7 @@ func TestDescriptionIsOfThisAPI(t *testing.T) {
 	for name, of := range map[string]any{
 		"List": List{}, "Stream": Stream{}, "Publisher": Publisher{}, "Encoding": rtc.LayerStats{}, "Verdict": health.Verdict{},
 		"Audio": Audio{}, "Video": Video{}, "Layer": Layer{}, "Viewer": Viewer{},
+		"HLS": HLS{}, "Rendition": Rendition{},
 	} {
 		have := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))
 		require.Equal(t, names(reflect.TypeOf(of)), have, name)

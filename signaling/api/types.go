@@ -34,6 +34,8 @@ type Stream struct {
 	// PublishURL and PlayURL are the paths of the WHIP and WHEP endpoints.
 	PublishURL string `json:"publishUrl"`
 	PlayURL    string `json:"playUrl"`
+	// HLS is the Stream as LL-HLS, nil while it is not served so.
+	HLS *HLS `json:"hls"`
 	// WatchURL and BroadcastURL are the paths of the pages.
 	WatchURL     string `json:"watchUrl"`
 	BroadcastURL string `json:"broadcastUrl"`
@@ -155,3 +157,35 @@ func describeViewer(since time.Time, v fanout.ViewerStats) Viewer {
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// HLS is a Stream as LL-HLS.
+type HLS struct {
+	// URL is the path of the multivariant playlist.
+	URL string `json:"url"`
+	// PartTargetMs and TargetDurationMs are PART-TARGET and TARGETDURATION.
+	PartTargetMs     int64 `json:"partTargetMs"`
+	TargetDurationMs int64 `json:"targetDurationMs"`
+	// SkewMs is how far apart the Layers' keyframes were at the last cut.
+	SkewMs float64 `json:"skewMs"`
+	// LastRequest is when somebody last asked for a playlist here, nil when
+	// nobody has; caches in front may hide players.
+	LastRequest *time.Time  `json:"lastRequest"`
+	Renditions  []Rendition `json:"renditions"`
+}
+
+// Rendition is a rendition of a Stream as LL-HLS.
+type Rendition struct {
+	Name string `json:"name"`
+	// Kind is "audio" or "video".
+	Kind      string  `json:"kind"`
+	Codecs    string  `json:"codecs"`
+	Width     int     `json:"width"`
+	Height    int     `json:"height"`
+	FrameRate float64 `json:"frameRate"`
+	Bandwidth uint64  `json:"bandwidth"`
+	// Transcoded is set for what ffmpeg makes.
+	Transcoded bool `json:"transcoded"`
+	// State is "live", "standin" while another rendition's media stands in, or
+	// "on-demand" for one that nobody has asked for.
+	State string `json:"state"`
+}
