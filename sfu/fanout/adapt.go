@@ -126,9 +126,11 @@ func (v *Viewer) allocate(now time.Time) {
 	before, current := t.selector.Target(), t.selector.Current()
 	decision := a.allocator.Decide(now, d)
 	t.selector.Allocate(decision)
+	t.temporal = decision.Temporal
+	t.thin()
 	a.wanted, a.index = decision.Wanted, decision.Index
 	v.declare(now)
-	v.stats.Paused = decision.Paused
+	v.stats.Paused, v.stats.Temporal = decision.Paused, decision.Temporal
 	if current != nil && t.selector.Current() == nil {
 		t.cursor.Stop()
 		t.replay = replayState{}
@@ -212,7 +214,7 @@ func (v *Viewer) pad(t *track, to *wire.Route, size int) int {
 		back := uint16(1 + v.adapt.probe.number%repeatable) //nolint:gosec // small
 		seq := uint16(t.munger.NextSeq()) - back            //nolint:gosec // the lower bits
 		l, p, out := t.munger.Source(seq)
-		if p != nil && len(p.Payload) <= maxPacket && len(p.Payload) >= size/4 && t.sameFormat(l) {
+		if p != nil && !out.Empty && len(p.Payload) <= maxPacket && len(p.Payload) >= size/4 && t.sameFormat(l) {
 			n, _ := v.writeRepetition(t, to, p, out)
 			return n
 		}

@@ -206,32 +206,41 @@ func watchThrough(t *testing.T, total time.Duration, script map[time.Duration]li
 			t.Cleanup(func() { timer.Stop() })
 		}
 	}
-	go func() { // the reader of audio
-		for range p.audio {
-		}
-	}()
+	drainAudio(p)
 	if testing.Verbose() {
-		tick := time.NewTicker(500 * time.Millisecond)
-		stop := make(chan struct{})
-		var logging sync.WaitGroup
-		logging.Go(func() {
-			began := time.Now()
-			for {
-				select {
-				case <-stop:
-					return
-				case <-tick.C:
-					s := p.viewer.Stats()
-					t.Logf("%5.1fs %q estimate %d target %d rtt %v loss %.2f probes %d nacks %d plis %d replays %d paused %v waiting %v sent %d rtx %d",
-						time.Since(began).Seconds(), s.RID, s.Estimate/1000, s.Target/1000, s.RTT.Round(time.Millisecond), s.Loss, s.Probes, s.NACKs, s.PLIs, s.Replays, s.Paused, s.Waiting, s.Packets, s.Retransmitted)
-				}
-			}
-		})
-		t.Cleanup(func() { tick.Stop(); close(stop); logging.Wait() })
+		t.Cleanup(logStats(t, p))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), total)
 	defer cancel()
 	return play(ctx, p)
+}
+
+func drainAudio(p *peer) {
+	go func() { // until the PeerConnection ends
+		for range p.audio {
+		}
+	}()
+}
+
+// logStats logs what the engine knows of a viewer, twice a second.
+func logStats(t *testing.T, p *peer) (stop func()) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	end := make(chan struct{})
+	var logging sync.WaitGroup
+	logging.Go(func() {
+		began := time.Now()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				s := p.viewer.Stats()
+				t.Logf("%5.1fs %q estimate %d target %d rtt %v loss %.2f probes %d nacks %d plis %d replays %d paused %v temporal %d waiting %v sent %d rtx %d",
+					time.Since(began).Seconds(), s.RID, s.Estimate/1000, s.Target/1000, s.RTT.Round(time.Millisecond), s.Loss, s.Probes, s.NACKs, s.PLIs, s.Replays, s.Paused, s.Temporal, s.Waiting, s.Packets, s.Retransmitted)
+			}
+		}
+	})
+	return func() { tick.Stop(); close(end); logging.Wait() }
 }
 
 // A viewer's picture keeps moving whatever its network does.

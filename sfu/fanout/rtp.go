@@ -33,6 +33,7 @@ type track struct {
 
 	selector forward.Selector
 	munger   forward.Munger
+	temporal int          // temporal layers that the Target may have; 0: all
 	format   *CodecParams // of the current Layer
 	picked   struct {     // the last answer of pick: a Track's Layers share a codec
 		codec media.Codec
@@ -120,6 +121,7 @@ func (t *track) admit(l *media.Layer, p *media.Packet) bool {
 		}
 		t.cursor.Stop()
 		t.replay = replayState{}
+		t.munger.Thin(t.temporal)
 		t.munger.Switch(l, p)
 	}
 	return t.cursor.Pass(l, p)
@@ -186,12 +188,27 @@ func (t *track) original(p *media.Packet, out forward.Out) outgoing {
 	return outgoing{packet: p, out: out, seq: out.Seq, ssrc: t.ssrc, payloadType: t.format.PayloadType}
 }
 
+// thin sets how many temporal layers go out: those that the allocation allows,
+// and the base alone while the viewer waits to leave a Layer that is too much.
+func (t *track) thin() {
+	layers := t.temporal
+	current, target := t.selector.Current(), t.selector.Target()
+	if current != nil && target != nil && target.Rank < current.Rank && target.Epoch == current.Epoch {
+		layers = 1
+	}
+	t.munger.Thin(layers)
+}
+
 // writeRTP puts one packet into the Batch: header, extensions, payload with
 // the viewer's picture numbers, all encrypted in place.
 func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (payload int, ok bool) {
 	extSize, mid := t.extensionSize()
 	headerSize := rtpHeaderSize + extSize
-	size := headerSize + len(o.packet.Payload)
+	content := o.packet.Payload
+	if o.out.Empty {
+		content = nil
+	}
+	size := headerSize + len(content)
 	if o.rtx {
 		size += osnSize
 	}
@@ -209,7 +226,7 @@ func (w *worker) writeRTP(v *Viewer, t *track, to *wire.Route, o *outgoing) (pay
 		binary.BigEndian.PutUint16(body, uint16(o.out.Seq)) //nolint:gosec // the lower bits
 		body = body[osnSize:]
 	}
-	copy(body, o.packet.Payload)
+	copy(body, content)
 	patch(body, &o.packet.Descriptor, &o.out)
 	n, err := v.crypter.seal(buf, headerSize, size, o.ssrc, o.seq)
 	if err != nil {
@@ -227,7 +244,7 @@ func putHeader(buf []byte, o *outgoing, extended bool) {
 		buf[0] |= 1 << 4
 	}
 	buf[1] = o.payloadType
-	if o.packet.Marker {
+	if o.packet.Marker && !o.out.Empty {
 		buf[1] |= 1 << 7
 	}
 	binary.BigEndian.PutUint16(buf[2:], uint16(o.seq)) //nolint:gosec // the lower bits

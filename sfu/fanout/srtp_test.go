@@ -64,6 +64,6 @@ func TestPatchStaysInside(t *testing.T) {
 			PictureIDPos: rapid.Uint8().Draw(t, "pos"), PictureIDLen: rapid.Uint8Range(0, 2).Draw(t, "len"),
 			TL0PicIdxPos: rapid.Uint8().Draw(t, "tl0"),
 		}
-		patch(payload, &d, &forward.Out{PictureID: 0x7fff, TL0PicIdx: 1})
+		patch(payload, &d, &forward.Out{Picture: forward.Picture{PictureID: 0x7fff, TL0PicIdx: 1}})
 	})
 }

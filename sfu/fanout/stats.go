@@ -28,6 +28,9 @@ type ViewerStats struct {
 	Target uint64 `json:"target"`
 	// Paused is set while the path carries no video beside the audio.
 	Paused bool `json:"paused"`
+	// Temporal is how many temporal layers of a VP8 Layer fit the path, 0 for
+	// all.
+	Temporal int `json:"temporal"`
 	// Probes counts the bursts of padding that looked for more.
 	Probes uint64 `json:"probes"`
 	// Dropped counts packets that were meant for the viewer and not sent.

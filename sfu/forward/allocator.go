@@ -70,6 +70,9 @@ type Allocation struct {
 	// Emergency: the Layer that was sent is far too much, and is to stop before
 	// the lower one can begin.
 	Emergency bool
+	// Temporal is how many temporal layers of it to send, 0 for all: the frame
+	// rate is the last to go.
+	Temporal int
 	// Wanted is the budget in bit/s with which the viewer would get more, 0
 	// when it has all it may have.
 	Wanted uint64
@@ -90,6 +93,7 @@ type Allocator struct {
 	raisedAt time.Time
 	upAfter  time.Time
 	wait     time.Duration
+	temporal int // temporal layers of the current Layer; 0: all
 }
 
 // Decide takes the newest Demand. Layers beyond the eighth are not used.
@@ -103,18 +107,24 @@ func (a *Allocator) Decide(now time.Time, d Demand) Allocation {
 	}
 	if d.Budget == 0 {
 		a.take(now, d.Layers[best], best, best)
+		a.temporal = 0
 		return Allocation{Index: best}
 	}
 	budget := max(0, float64(d.Budget)-float64(d.Audio))
 	lowest := a.lowest(&d, best)
-	if a.pause(now, &d, budget, a.least(d.Layers[lowest], lowest)) {
+	if a.pause(now, &d, budget, a.least(d.Layers[lowest], lowest, 1)) {
 		a.current = nil
 		return Allocation{Index: -1, Paused: true, Wanted: a.wanted(&d, lowest)}
 	}
 	was := a.index(d.Layers[:n])
 	at := a.choose(now, &d, budget, min(was, best), best, lowest)
 	out := Allocation{Index: at, Emergency: was > at && a.need(was) > emergency*budget}
+	a.temporal = a.thin(now, &d, budget, was, at, lowest)
 	a.take(now, d.Layers[at], was, at)
+	if out.Temporal = a.temporal; out.Temporal != 0 {
+		out.Wanted = a.wanted(&d, at)
+		return out
+	}
 	for i := at + 1; i <= best; i++ {
 		if sends(&d, i) {
 			out.Wanted = a.wanted(&d, i)
@@ -122,57 +132,6 @@ func (a *Allocator) Decide(now time.Time, d Demand) Allocation {
 		}
 	}
 	return out
-}
-
-// measure follows the bitrates of the Layers that send. Of one that does not,
-// what it took last is remembered.
-func (a *Allocator) measure(now time.Time, d *Demand, n int) {
-	elapsed := max(0, now.Sub(a.seen)).Seconds()
-	for i := range a.rates {
-		if i >= n {
-			a.rates[i], a.since[i] = 0, time.Time{}
-			continue
-		}
-		if !sends(d, i) {
-			a.since[i] = time.Time{}
-			continue
-		}
-		if a.since[i].IsZero() {
-			a.since[i] = now
-			if a.seen.IsZero() || a.rates[i] > 0 { // it was there before us, or is back
-				a.since[i] = now.Add(-newLayer)
-			}
-		}
-		rate := float64(d.Layers[i].Status().Bitrate)
-		follow := elapsed / fallTime.Seconds()
-		if rate > a.rates[i] {
-			follow = elapsed / riseTime.Seconds()
-		}
-		if a.seen.IsZero() || a.rates[i] == 0 {
-			follow = 1
-		}
-		a.rates[i] += (rate - a.rates[i]) * min(1, follow)
-	}
-	a.seen = now
-}
-
-// need is what a Layer takes of a path, in bit/s.
-func (a *Allocator) need(i int) float64 {
-	if i < 0 {
-		return 0
-	}
-	return a.rates[i] * allocOverhead
-}
-
-// least is what a Layer takes at the least, in bit/s: what was measured of it
-// falls slowly, from a beginning with a keyframe, and would stop a picture that
-// has long fitted.
-func (a *Allocator) least(l *media.Layer, i int) float64 {
-	return min(a.need(i), float64(l.Status().Bitrate)*allocOverhead)
-}
-
-func (a *Allocator) wanted(d *Demand, i int) uint64 {
-	return uint64(a.need(i)*upMargin) + d.Audio
 }
 
 func sends(d *Demand, i int) bool { return i >= len(d.Active) || d.Active[i] }
@@ -259,12 +218,7 @@ func (a *Allocator) choose(now time.Time, d *Demand, budget float64, was, best, 
 func (a *Allocator) take(now time.Time, l *media.Layer, was, at int) {
 	switch {
 	case was >= 0 && at < was:
-		if now.Sub(a.raisedAt) < upProof {
-			a.wait = min(max(2*a.wait, upWait), upWaitMost)
-		} else {
-			a.wait = upWait
-		}
-		a.upAfter = now.Add(a.wait)
+		a.lowered(now)
 		a.tight = time.Time{} // the queue of the better Layer drains first
 	case was >= 0 && at > was:
 		a.raisedAt = now

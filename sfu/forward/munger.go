@@ -29,15 +29,25 @@ type Out struct {
 	Seq uint64
 	// Timestamp is the outgoing RTP timestamp.
 	Timestamp uint32
+	Picture
+}
+
+// Picture is the part of Out that concerns the payload. (It is a struct of its
+// own because the compiler keeps no more than four fields in registers.)
+type Picture struct {
 	// PictureID and TL0PicIdx belong where Packet.Descriptor has positions.
 	// PictureID fits the width that the descriptor has there.
 	PictureID uint16
 	TL0PicIdx uint8
+	// Empty: only the header goes out, without marker. The Packet is of no use
+	// to the viewer, but its number was given away before that was known.
+	Empty bool
 }
 
 // segment is one Layer's turn. Within it, all numbers keep a constant distance
 // to those of the Source, so that a Packet that was lost and repaired finds its
-// own place and a NACK finds its Packet.
+// own place and a NACK finds its Packet. Where temporal layers are removed, the
+// distance of sequence and picture numbers grows from piece to piece.
 type segment struct {
 	layer     *media.Layer
 	first     uint64 // the Source's sequence number of the first Packet
@@ -46,8 +56,10 @@ type segment struct {
 	pictureID uint16
 	tl0       uint8
 	replay    replay
+	thinning  *thinning // nil while nothing was removed
 }
 
+// out returns the numbers of a Packet that was not removed.
 func (g *segment) out(p *media.Packet) Out {
 	o := Out{Seq: p.Seq - g.first + g.outFirst, Timestamp: g.replay.move(p) + g.timestamp}
 	d := &p.Descriptor
@@ -56,6 +68,9 @@ func (g *segment) out(p *media.Packet) Out {
 	}
 	if d.TL0PicIdxPos != 0 {
 		o.TL0PicIdx = d.TL0PicIdx + g.tl0
+	}
+	if g.thinning != nil {
+		o = g.thinning.close(p, o)
 	}
 	return o
 }
@@ -75,6 +90,7 @@ type Munger struct {
 	// segments is a ring; the newest is at (turns-1) % keptSegments.
 	segments [keptSegments]segment
 	turns    int
+	layers   uint8 // temporal layers that are to go out; 0: all
 
 	highest     uint64       // highest outgoing sequence number so far
 	lastLayer   *media.Layer // of the latest Frame sent
@@ -130,6 +146,10 @@ func (m *Munger) Switch(l *media.Layer, p *media.Packet) {
 // were sent.
 func (m *Munger) Ahead(p *media.Packet) bool {
 	g := m.segment()
+	if g.thinning != nil {
+		at, ok := g.thinning.find(p.Seq)
+		return ok && m.ahead(g.number(p.Seq, &at))
+	}
 	return m.ahead(p.Seq - g.first + g.outFirst)
 }
 
@@ -165,7 +185,10 @@ func (m *Munger) begin(next segment) {
 	if m.turns == 0 || m.segment().outFirst != next.outFirst {
 		m.turns++
 	} // else nothing was sent of the last turn, and its number is free
-	*m.segment() = next
+	g := m.segment()
+	kept := g.thinning
+	*g = next
+	m.beginThinning(g, kept)
 }
 
 // distance returns the ticks from the capture of the latest Frame sent to that
@@ -196,10 +219,10 @@ func (m *Munger) note(p *media.Packet, o Out) {
 	m.highest = o.Seq
 	m.lastLayer, m.lastOffset = m.segment().layer, m.segment().timestamp
 	m.lastSource, m.lastArrival, m.lastOut = p.Timestamp, p.Arrival, o.Timestamp
-	if p.Descriptor.PictureIDPos != 0 {
+	if p.Descriptor.PictureIDPos != 0 && !o.Empty {
 		m.lastPicture, m.hasPicture = o.PictureID, true
 	}
-	if p.Descriptor.TL0PicIdxPos != 0 {
+	if p.Descriptor.TL0PicIdxPos != 0 && !o.Empty {
 		m.lastTL0, m.hasTL0 = o.TL0PicIdx, true
 	}
 }
@@ -213,6 +236,9 @@ func (m *Munger) Munge(l *media.Layer, p *media.Packet) (Out, bool) {
 	}
 	g := m.segment()
 	if g.layer != l || p.Seq < g.first {
+		return Out{}, false
+	}
+	if (g.thinning != nil || m.layers != 0) && m.removes(g, p) {
 		return Out{}, false
 	}
 	o := g.out(p)
@@ -254,7 +280,14 @@ func (m *Munger) Source(seq uint16) (l *media.Layer, p *media.Packet, out Out) {
 		if g.layer.History == nil {
 			break
 		}
-		if p = g.layer.History.Packet(ext - g.outFirst + g.first); p == nil {
+		at, ok := ext-g.outFirst+g.first, true
+		if g.thinning != nil {
+			at, ok = g.thinning.source(g.first, ext-g.outFirst)
+		}
+		if !ok {
+			break
+		}
+		if p = g.layer.History.Packet(at); p == nil {
 			break
 		}
 		return g.layer, p, g.out(p)

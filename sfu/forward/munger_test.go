@@ -254,7 +254,7 @@ func TestMungerPictureNumbers(t *testing.T) {
 			m.Switch(layers[current], p)
 		}
 		out := munge(t, &m, layers[current], p)
-		require.Equal(t, Out{Seq: uint64(i), Timestamp: out.Timestamp, PictureID: step.picture, TL0PicIdx: step.tl0}, out, "step %d", i)
+		require.Equal(t, Out{Seq: uint64(i), Timestamp: out.Timestamp, Picture: Picture{PictureID: step.picture, TL0PicIdx: step.tl0}}, out, "step %d", i)
 	}
 }
 

@@ -59,7 +59,7 @@ func vp8Descriptor(b []byte) (d media.Descriptor, n int, ok bool) {
 			return d, 0, false
 		}
 		if ext&0x20 != 0 {
-			d.TemporalID = b[n] >> 6
+			d.TemporalID, d.Sync = b[n]>>6, b[n]&0x20 != 0 // TID, Y
 		}
 		n++
 	}

@@ -19,16 +19,21 @@ const (
 // meter turns running counters into rates over the last second.
 type meter struct {
 	at     [meterWindow + 1]time.Time
-	bytes  [meterWindow + 1]uint64
-	frames [meterWindow + 1]uint64
+	counts [meterWindow + 1]counts
 	n      int
 }
 
-// add takes the counters at an instant and returns the rates, in bit/s and
-// frames/s, since the oldest instant it remembers.
-func (m *meter) add(now time.Time, bytes, frames uint64) (bitrate uint64, frameRate float64) {
+// counts are a Layer's running counters.
+type counts struct {
+	bytes, frames uint64
+	upper         [media.MaxTemporalLayers - 1]uint64 // bytes of temporal layers
+}
+
+// add takes the counters at an instant and sets the rates since the oldest
+// instant that it remembers.
+func (m *meter) add(now time.Time, c counts, status *media.LayerStatus) {
 	i := m.n % len(m.at)
-	m.at[i], m.bytes[i], m.frames[i] = now, bytes, frames
+	m.at[i], m.counts[i] = now, c
 	m.n++
 	old := 0
 	if m.n > len(m.at) {
@@ -36,9 +41,14 @@ func (m *meter) add(now time.Time, bytes, frames uint64) (bitrate uint64, frameR
 	}
 	d := now.Sub(m.at[old]).Seconds()
 	if d <= 0 {
-		return 0, 0
+		return
 	}
-	return uint64(float64(bytes-m.bytes[old]) * 8 / d), float64(frames-m.frames[old]) / d
+	before := &m.counts[old]
+	status.Bitrate = uint64(float64(c.bytes-before.bytes) * 8 / d)
+	status.FrameRate = float64(c.frames-before.frames) / d
+	for i := range c.upper {
+		status.Upper[i] = uint64(float64(c.upper[i]-before.upper[i]) * 8 / d)
+	}
 }
 
 // measureLocked updates the Layer's status; newest is when any video Layer of
@@ -56,10 +66,9 @@ func (l *Layer) measureLocked(now time.Time, newest int64) (changed bool) {
 	before := l.Status()
 	status := media.LayerStatus{Active: active, Packets: l.packets.Load()}
 	status.Width, status.Height = l.pixels()
-	var rate float64
-	status.Bitrate, rate = l.meter.add(now, l.bytes.Load(), l.frames.Load())
-	if l.Kind == media.Video {
-		status.FrameRate = rate
+	l.meter.add(now, l.counted(), &status)
+	if l.Kind == media.Audio {
+		status.FrameRate = 0
 	}
 	if expected := l.last.Load() - l.first.Load() + 1; expected > status.Packets {
 		status.Lost = expected - status.Packets

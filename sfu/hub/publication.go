@@ -167,6 +167,7 @@ type Layer struct {
 	lastPacket atomic.Int64 // Unix nanoseconds
 	bytes      atomic.Uint64
 	frames     atomic.Uint64
+	upper      [media.MaxTemporalLayers - 1]atomic.Uint64 // bytes of temporal layers
 	packets    atomic.Uint64
 	first      atomic.Uint64 // sequence number of the first Packet
 	last       atomic.Uint64 // highest sequence number so far
@@ -207,6 +208,9 @@ func (l *Layer) Write(p *media.Packet) {
 
 func (l *Layer) count(p *media.Packet) {
 	l.bytes.Add(uint64(len(p.Payload)))
+	if id := p.Descriptor.TemporalID; id > 0 && int(id) <= len(l.upper) && l.Codec.Name == media.VP8 {
+		l.upper[id-1].Add(uint64(len(p.Payload)))
+	}
 	if p.FrameStart {
 		l.frames.Add(1)
 	}
@@ -220,6 +224,14 @@ func (l *Layer) count(p *media.Packet) {
 	} else if p.Keyframe && l.asleep.Load() {
 		l.wake()
 	}
+}
+
+func (l *Layer) counted() counts {
+	c := counts{bytes: l.bytes.Load(), frames: l.frames.Load()}
+	for i := range c.upper {
+		c.upper[i] = l.upper[i].Load()
+	}
+	return c
 }
 
 // wake makes an inactive Layer active before its keyframe reaches a Sink, so
@@ -250,7 +262,7 @@ func (l *Layer) announce() {
 		return
 	}
 	l.announced, l.active = true, true
-	l.meter.add(time.Now(), 0, 0) // so that the next tick knows a bitrate
+	l.meter.add(time.Now(), counts{}, &media.LayerStatus{}) // so that the next tick knows a bitrate
 	width, height := l.pixels()
 	l.SetStatus(media.LayerStatus{Active: true, Width: width, Height: height})
 	s.publishLocked()

@@ -52,12 +52,19 @@ func (l *Layer) RequestKeyframe(now time.Time) bool {
 	return true
 }
 
+// MaxTemporalLayers is how many temporal layers a VP8 Layer may have (RFC 7741
+// section 4.2, TID).
+const MaxTemporalLayers = 4
+
 // LayerStatus is what was measured of a Layer in the last second or so.
 type LayerStatus struct {
 	// Active is false when the Layer has sent nothing for a while.
 	Active bool `json:"active"`
 	// Bitrate is in bit/s of RTP payload.
 	Bitrate uint64 `json:"bitrate"`
+	// Upper is the part of it that each temporal layer of VP8 above the base
+	// takes; zeros where there is none.
+	Upper [MaxTemporalLayers - 1]uint64 `json:"-"`
 	// Width and Height are in pixels, 0 while unknown and for audio.
 	Width  int `json:"width,omitempty"`
 	Height int `json:"height,omitempty"`
@@ -67,6 +74,22 @@ type LayerStatus struct {
 	// received nor repaired.
 	Packets uint64 `json:"packets"`
 	Lost    uint64 `json:"lost"`
+}
+
+// Temporal returns how many temporal layers the Layer has, and in bit/s what the
+// lowest n of them take together.
+func (s *LayerStatus) Temporal(n int) (layers int, bitrate uint64) {
+	bitrate = s.Bitrate
+	for i := len(s.Upper); i > 0; i-- {
+		upper := s.Upper[i-1]
+		if upper > 0 && layers == 0 {
+			layers = i + 1
+		}
+		if i >= n {
+			bitrate -= min(upper, bitrate)
+		}
+	}
+	return max(1, layers), bitrate
 }
 
 // Clock maps a Layer's RTP timestamps to this Node's wall clock: Timestamp was

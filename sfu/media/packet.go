@@ -46,4 +46,7 @@ type Descriptor struct {
 	TL0PicIdxPos uint8
 	// TemporalID is the picture's temporal layer, 0 for the base.
 	TemporalID uint8
+	// Sync is set when a VP8 picture of an upper temporal layer depends on the
+	// base layer only (Y).
+	Sync bool
 }
