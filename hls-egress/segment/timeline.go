@@ -16,8 +16,11 @@ const (
 	snapReported = 8 * time.Millisecond
 	snapGuessed  = 16 * time.Millisecond
 	// astray is a difference between a Layer's times and its clock that only a
-	// new mapping mends.
-	astray = 200 * time.Millisecond
+	// new mapping mends, if it holds for strayFrames; maxBack is how far such a
+	// mapping may go back.
+	astray      = 200 * time.Millisecond
+	strayFrames = 25
+	maxBack     = 10 * time.Second
 	// The capture times of the timeline follow the clocks by at most slew per
 	// second, without jumps.
 	slew = 10 * time.Millisecond
@@ -40,6 +43,8 @@ type Timeline struct {
 	// end is the highest time given out, wall its capture.
 	end  time.Duration
 	wall time.Time
+	// floor is where the publisher before this one ended.
+	floor time.Duration
 	// zero is when time 0 was captured. It follows the Clocks.
 	zero time.Time
 	// settled is set when zero rests on a sender report.
@@ -59,6 +64,8 @@ type line struct {
 	last    int64
 	began   bool
 	snapped bool
+	// astray counts frames in a row that are far from the clock.
+	astray int
 	// sure is set when snapped was held against a sender report.
 	sure bool
 }
@@ -71,6 +78,9 @@ func NewTimeline() *Timeline {
 // Reset lets another publisher go on after what was there.
 func (t *Timeline) Reset() {
 	t.layers, t.first, t.settled, t.n = map[*media.Layer]*line{}, nil, false, 0
+	if !t.wall.IsZero() {
+		t.floor = t.end
+	}
 }
 
 // maxLayers bounds the Layers of one publisher.
@@ -103,14 +113,15 @@ func (t *Timeline) Sample(f *media.Frame) (Sample, bool) {
 	}
 	t.follow(l, ticks, f)
 	at := l.shift + ticks
-	if l.last != 0 && at <= l.last || at <= 0 {
+	shown := l.duration(at)
+	if l.last != 0 && at <= l.last || at <= 0 || t.floor != 0 && shown <= t.floor {
 		return Sample{}, false
 	}
 	l.last = at
-	if end := l.duration(at); end > t.end {
-		t.end, t.wall = end, t.zero.Add(end)
+	if shown >= t.end {
+		t.end, t.wall = shown, t.zero.Add(shown)
 	}
-	return Sample{Time: at, Wall: t.zero.Add(l.duration(at)), Key: f.Keyframe, Lost: f.Lost, Units: f.Units}, true
+	return Sample{Time: at, Wall: t.zero.Add(shown), Key: f.Keyframe, Lost: f.Lost, Units: f.Units}, true
 }
 
 func (l *line) ticks(d time.Duration) int64 {
@@ -176,7 +187,7 @@ func (t *Timeline) follow(l *line, ticks int64, f *media.Frame) {
 // at once when its first sender report comes, as until then the clock is a
 // guess, and slowly later.
 func (t *Timeline) drift(l *line, off time.Duration, f *media.Frame) {
-	if reported := l.reported(); reported && !t.settled || off.Abs() > time.Second {
+	if reported := l.reported(); reported && !t.settled || off.Abs() > astray {
 		t.settled = reported
 		t.zero, t.newest = t.zero.Add(off), f.Wall
 		return
@@ -190,12 +201,29 @@ func (t *Timeline) drift(l *line, off time.Duration, f *media.Frame) {
 	t.zero = t.zero.Add(min(max(off, -step), step))
 }
 
+// strays reports whether a Layer's times have been so far from its clock for
+// so long that they have to be mapped anew. One Layer may hear of a clock that
+// was set a little before the others do; and times cannot go back far.
+func (l *line) strays(off time.Duration) bool {
+	if off.Abs() <= astray || off < -maxBack {
+		l.astray = 0
+		return false
+	}
+	if l.astray++; l.astray < strayFrames {
+		return false
+	}
+	l.astray = 0
+	return true
+}
+
 // slew moves audio by a tick per sample at most. Only what no clock explains is
 // mended at once.
 func (t *Timeline) slew(l *line, off time.Duration) {
 	switch {
 	case off.Abs() > astray:
-		l.shift += l.ticks(off)
+		if l.strays(off) {
+			l.shift += l.ticks(off)
+		}
 	case off > audioSlack:
 		l.shift++
 	case off < -audioSlack:
@@ -208,7 +236,7 @@ func (t *Timeline) slew(l *line, off time.Duration) {
 // keyframes only supervise it.
 func (t *Timeline) snap(l *line, at int64, off time.Duration, f *media.Frame) {
 	reported := l.reported() && t.settled
-	wrong := off.Abs() > astray
+	wrong := l.strays(off)
 	if reported && !l.sure {
 		l.sure = true
 		wrong = wrong || off.Abs() > snapGuessed || !l.snapped
