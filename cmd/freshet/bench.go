@@ -15,9 +15,10 @@ import (
 type benchCmd struct {
 	Viewers    benchViewersCmd    `cmd:"" help:"One publisher, many light viewers."`
 	Publishers benchPublishersCmd `cmd:"" help:"Many publishers, each with a stream of its own."`
+	HLS        benchHLSCmd        `cmd:"" name:"hls" help:"Many LL-HLS players of one stream."`
 }
 
-// benchMedia is what both have in common.
+// benchMedia is what viewers and publishers have in common.
 type benchMedia struct {
 	N         int           `name:"n" short:"n" default:"${default_n}" help:"How many."`
 	Duration  time.Duration `name:"duration" default:"30s" help:"How long to measure once all have joined."`
@@ -85,14 +86,40 @@ func (c *benchPublishersCmd) Run(ctx context.Context, s *streams) error {
 	return c.write(s, report)
 }
 
-// write prints a report and saves it as JSON.
+type benchHLSCmd struct {
+	URL      string        `name:"url" required:"" placeholder:"URL" help:"The multivariant playlist; a token goes into its query."`
+	N        int           `name:"n" short:"n" default:"100" help:"How many."`
+	Duration time.Duration `name:"duration" default:"30s" help:"How long to measure once all have joined."`
+	Ramp     bench.Rate    `name:"ramp" placeholder:"COUNT/TIME" help:"How many join in which time, such as 500/5s."`
+	PID      int           `name:"pid" placeholder:"PID" help:"The server's process, to read its CPU time and memory."`
+	Plain    bool          `name:"plain" help:"Do not ask for compressed playlists."`
+	NoDelta  bool          `name:"no-delta" help:"Do not ask for delta updates."`
+	JSON     string        `name:"json" placeholder:"FILE" help:"Write the figures as JSON too (-: to the standard output, instead of the table)."`
+}
+
+// Run measures and prints.
+func (c *benchHLSCmd) Run(ctx context.Context, s *streams) error {
+	report, err := bench.RunHLS(ctx, bench.HLSOptions{
+		URL: c.URL, Clients: c.N, Duration: c.Duration, Ramp: c.Ramp, PID: c.PID, Plain: c.Plain, NoDelta: c.NoDelta,
+	})
+	if err != nil {
+		return err
+	}
+	return writeReport(s, c.JSON, report)
+}
+
 func (c *benchMedia) write(s *streams, report interface{ Print(io.Writer) error }) error {
-	if c.JSON != "-" {
+	return writeReport(s, c.JSON, report)
+}
+
+// writeReport prints a report and saves it as JSON.
+func writeReport(s *streams, file string, report interface{ Print(io.Writer) error }) error {
+	if file != "-" {
 		if err := report.Print(s.stdout); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}
-	if c.JSON == "" {
+	if file == "" {
 		return nil
 	}
 	text, err := json.MarshalIndent(report, "", "  ")
@@ -100,10 +127,10 @@ func (c *benchMedia) write(s *streams, report interface{ Print(io.Writer) error 
 		return fmt.Errorf("report: %w", err)
 	}
 	text = append(text, '\n')
-	if c.JSON == "-" {
+	if file == "-" {
 		_, err = s.stdout.Write(text)
 	} else {
-		err = os.WriteFile(c.JSON, text, 0o600)
+		err = os.WriteFile(file, text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("report: %w", err)

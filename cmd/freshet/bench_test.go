@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,9 +71,36 @@ func TestBenchPublishers(t *testing.T) {
 	require.Nil(t, rep.Server)
 }
 
+func TestBenchHLS(t *testing.T) {
+	r := serve(t, nil, "--data-dir", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		s := &streams{stdout: io.Discard, stderr: io.Discard}
+		_ = run(ctx, []string{"bench", "publishers", "--url", r.base + "/whip/x", "-n", "1", "--duration", "1m", "--keyframes"}, s)
+	})
+	t.Cleanup(func() { cancel(); publishing.Wait() })
+	for _, rendition := range []string{"video", "audio"} { // they answer with their first segment
+		require.Eventually(t, func() bool {
+			status, _ := get(t, r.base+"/hls/x-1/"+rendition+"/index.m3u8", "")
+			return status == http.StatusOK
+		}, 30*time.Second, 50*time.Millisecond)
+	}
+
+	var rep bench.HLSReport
+	table := benchmark(t, &rep, "hls", "--url", r.base+"/hls/x-1/index.m3u8", "-n", "3", "--duration", "3s", "--pid", strconv.Itoa(os.Getpid()))
+	require.Contains(t, table, "capture to delivery")
+	require.Zero(t, rep.Failed)
+	require.Zero(t, rep.Errors, rep.Failure)
+	require.Greater(t, rep.Parts, uint64(3*2*3), "of 90")
+	require.Positive(t, rep.Latency.P50)
+	require.Positive(t, rep.Server.CPUPerThousand)
+}
+
 func TestBenchFailsClearly(t *testing.T) {
 	r := serve(t, nil)
 	require.Contains(t, fail(t, nil, "bench", "viewers", "--url", r.base+"/nothing", "-n", "2", "--duration", "1s"), "404")
 	require.Contains(t, fail(t, nil, "bench", "viewers", "--url", r.base+"/whep/x", "-n", "0"), "at least one viewer")
 	require.Contains(t, fail(t, nil, "bench", "publishers", "--url", r.base+"/whip/x", "--ramp", "fast"), "COUNT/TIME")
+	require.Contains(t, fail(t, nil, "bench", "hls", "--url", r.base+"/hls/x/index.m3u8", "-n", "1"), "404")
 }

@@ -18,7 +18,7 @@ var version = "dev"
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server (the default)."`
 	Token   tokenCmd   `cmd:"" help:"Mint an access token."`
-	Bench   benchCmd   `cmd:"" help:"Measure a WHIP and WHEP server."`
+	Bench   benchCmd   `cmd:"" help:"Measure a WHIP, WHEP and LL-HLS server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`

@@ -27,8 +27,10 @@ const (
 	retryAfter = time.Second
 	// slowest is the pace in bytes a second below which a reader is given up.
 	slowest = 16 << 10
-	// slack is what every answer has beyond that.
+	// slack is what every answer has beyond that, and small the size in bytes
+	// up to which it is enough.
 	slack = 20 * time.Second
+	small = 256 << 10
 )
 
 var errNotHere = httpx.Fail(http.StatusNotFound, "there is nothing at this path")

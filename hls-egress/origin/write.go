@@ -17,19 +17,19 @@ func (q *request) writePlaylist(body []byte, packed bool, cache, tag string) err
 	h := q.w.Header()
 	h["Content-Type"] = headerPlaylist
 	h["Vary"] = headerVary
-	h.Set("Cache-Control", cache)
+	h["Cache-Control"] = []string{cache}
 	if packed {
 		h["Content-Encoding"] = headerGzip
 	}
 	if tag != "" {
-		h.Set("Etag", tag)
+		h["Etag"] = []string{tag}
 		if q.matches(tag) {
 			q.status = http.StatusNotModified
 			q.w.WriteHeader(q.status)
 			return nil
 		}
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	q.begin(http.StatusOK, int64(len(body)))
 	if q.r.Method != http.MethodHead {
 		_, _ = q.w.Write(body) // the client may be gone
@@ -37,7 +37,8 @@ func (q *request) writePlaylist(body []byte, packed bool, cache, tag string) err
 	return nil
 }
 
-// Header values that never change need no allocation.
+// Header values that never change need no allocation. Names are assigned in
+// their canonical form: these are the hottest lines of the server.
 var (
 	headerPlaylist = []string{typePlaylist}
 	headerMP4      = []string{typeMP4}
@@ -57,8 +58,8 @@ func (q *request) matches(tag string) bool {
 // needs.
 func (q *request) begin(status int, size int64) {
 	q.status, q.sent = status, size
-	if size > slack.Nanoseconds()/int64(time.Second)*slowest || q.waited {
-		// Without a deadline of its own the answer has that of its Site.
+	if size > small || q.waited && time.Since(q.now) > slack/2 {
+		// Others do with the deadline of the Site, which began with the request.
 		_ = http.NewResponseController(q.w).SetWriteDeadline(
 			time.Now().Add(slack + time.Duration(size/slowest)*time.Second))
 	}
@@ -122,8 +123,8 @@ func (q *request) writeMedia(s *Stream, b *body, begin, end int64) error {
 	tag := `"` + q.at.file + `"`
 	h["Content-Type"] = headerMP4
 	h["Accept-Ranges"] = headerRanges
-	h.Set("Etag", tag)
-	h.Set("Cache-Control", q.scope()+", max-age="+s.mediaAge+", immutable")
+	h["Etag"] = []string{tag}
+	h["Cache-Control"] = []string{q.scope() + ", max-age=" + s.mediaAge + ", immutable"}
 	if q.matches(tag) {
 		q.status = http.StatusNotModified
 		q.w.WriteHeader(q.status)
@@ -167,7 +168,7 @@ func (q *request) sendMedia(b *body, from, to int64, status int) error {
 	if f != nil {
 		defer func() { _ = f.Close() }()
 	}
-	q.w.Header().Set("Content-Length", strconv.FormatInt(to-from, 10))
+	q.w.Header()["Content-Length"] = []string{strconv.FormatInt(to-from, 10)}
 	q.begin(status, to-from)
 	if q.r.Method == http.MethodHead {
 		return nil
