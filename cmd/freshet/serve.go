@@ -139,7 +139,8 @@ func (s *server) openMedia(set *settings, reg *prometheus.Registry) (err error) 
 			Listen: set.Media.Listen, TCPListen: set.Media.TCPListen,
 			PublicIPs: ips, Sockets: set.Media.Workers, DisableGSO: !set.Media.GSO,
 		},
-		Workers: set.Media.Workers, MaxViewers: set.Media.MaxViewers,
+		Workers: set.Media.Workers, MaxViewers: set.Media.MaxViewers, MaxPerStream: set.Stream.MaxViewers,
+		MaxCPU: set.Media.MaxCPU, MaxBandwidth: uint64(set.Media.MaxBandwidth), //nolint:gosec // checked
 	}, s.hub, s.log, reg)
 	if err != nil {
 		return err
@@ -164,9 +165,13 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 		Site: site, Auth: &s.access, Publisher: whip.Server(s.ingest),
 		Candidates: candidates, ICEServers: ice, Log: s.log,
 	})
+	var playlist func(string) string
+	if s.origin != nil {
+		playlist = func(stream string) string { return "/hls/" + stream + "/index.m3u8" }
+	}
 	s.whep = whep.New(whep.Config{
 		Site: site, Auth: &s.access, Engine: whep.FanOut(s.engine), Streams: s.hub,
-		Candidates: candidates, ICEServers: ice, Log: s.log,
+		Candidates: candidates, ICEServers: ice, Playlist: playlist, Log: s.log,
 	})
 	control := &api.Handler{Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep}
 	if s.hls != nil {

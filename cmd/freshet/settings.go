@@ -28,6 +28,9 @@ type settings struct {
 		Workers    int      `yaml:"workers"`
 		GSO        bool     `yaml:"gso"`
 		MaxViewers int      `yaml:"max-viewers"`
+		// MaxCPU is a share of the cores, MaxBandwidth is in bit/s.
+		MaxCPU       float64 `yaml:"max-cpu"`
+		MaxBandwidth int     `yaml:"max-bandwidth"`
 		// ICEServers are announced to publishers and viewers in Link headers.
 		ICEServers []iceServer `yaml:"ice-servers"`
 	} `yaml:"media"`
@@ -36,6 +39,7 @@ type settings struct {
 	} `yaml:"admin"`
 	Stream struct {
 		ReconnectWindow time.Duration `yaml:"reconnect-window"`
+		MaxViewers      int           `yaml:"max-viewers"`
 	} `yaml:"stream"`
 	HLS  hlsSettings `yaml:"hls"`
 	Auth struct {
@@ -74,6 +78,7 @@ func defaultSettings() *settings {
 	s.HTTP.Listen = "127.0.0.1:8080"
 	s.Media.GSO = true
 	s.Media.MaxViewers = 10_000
+	s.Media.MaxCPU = 0.85
 	s.Admin.Listen = "127.0.0.1:8090"
 	s.Stream.ReconnectWindow = 30 * time.Second
 	s.HLS = defaultHLS()
@@ -154,6 +159,15 @@ func (s *settings) check() error {
 	}
 	if s.Media.MaxViewers <= 0 {
 		return errors.New("media.max-viewers: must be 1 or more")
+	}
+	if !(s.Media.MaxCPU >= 0 && s.Media.MaxCPU <= 1) { // nor is it NaN
+		return errors.New("media.max-cpu: must be a share of the cores between 0 and 1; 0 is no limit")
+	}
+	if s.Media.MaxBandwidth < 0 {
+		return errors.New("media.max-bandwidth: must not be negative; 0 is no limit")
+	}
+	if s.Stream.MaxViewers < 0 {
+		return errors.New("stream.max-viewers: must not be negative; 0 is no limit")
 	}
 	if _, err := s.publicIPs(); err != nil {
 		return err

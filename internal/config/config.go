@@ -169,6 +169,12 @@ func assign(field reflect.Value, value string) error {
 			return errors.New("want a whole number")
 		}
 		field.SetInt(int64(n))
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return errors.New("want a number")
+		}
+		field.SetFloat(f)
 	case reflect.Slice:
 		return assignList(field, value)
 	default:

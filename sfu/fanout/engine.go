@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -32,6 +33,7 @@ type Engine struct {
 	metrics  *metrics
 	workers  []*worker
 
+	sent        atomic.Uint64 // bits to viewers, as they are counted
 	dtlsOptions []dtls.Option
 	fingerprint string
 
@@ -92,6 +94,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		workers.Go(func() { w.run(workCtx) })
 	}
 	group.Go(func() error { return e.wire.Run(wireCtx, e) })
+	group.Go(func() error { return e.weigh(groupCtx) })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		for _, v := range e.registry.close() {
@@ -133,7 +136,8 @@ func (e *Engine) Wire() *wire.Wire { return e.wire }
 func (e *Engine) Fingerprint() string { return e.fingerprint }
 
 // Add admits a viewer to a Stream, live or not: it connects, and waits for a
-// publisher if need be. It returns ErrBusy when there is no room, ErrParams
+// publisher if need be. It returns ErrBusy when there is no room, mostly with a
+// *seats.Refusal, ErrParams
 // for parameters that cannot work, ErrClosed once Run has ended, and the hub's
 // errors.
 func (e *Engine) Add(stream string, p Params) (*Viewer, error) {
@@ -156,7 +160,8 @@ func (e *Engine) Add(stream string, p Params) (*Viewer, error) {
 	v.ufrag, v.pwd = icelite.NewCredentials()
 	v.ufrags = []string{v.ufrag}
 	v.agent = icelite.NewAgent(v.ufrag, v.pwd, p.RemoteUfrag, p.RemotePwd, now)
-	if err := e.registry.reserve(v, stream, e.workers); err != nil {
+	if err := e.registry.reserve(v, stream, expected(e.hub.Stream(stream)), e.workers); err != nil {
+		e.metrics.turnedAway(err)
 		return nil, err
 	}
 	sub, err := e.hub.Subscribe(stream, v.group, false)

@@ -1,9 +1,12 @@
 package fanout
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/freshet-live/freshet/sfu/fanout/seats"
 )
 
 // Why packets that were meant for a viewer were dropped.
@@ -31,6 +34,9 @@ type metrics struct {
 	feedback      [feedbackKinds]prometheus.Counter
 	refused       [refusals]prometheus.Counter
 	handshakes    *prometheus.CounterVec
+	turned        *prometheus.CounterVec
+	cores         prometheus.Gauge
+	bandwidth     prometheus.Gauge
 }
 
 // newMetrics registers the engine's metrics; reg may be nil.
@@ -66,6 +72,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		retransmitted: counter("retransmitted_total", "RTP packets sent again after a NACK."),
 		replays:       counter("replays_total", "Times that a viewer was served from a cached keyframe."),
 		handshakes:    vec("handshakes_total", "DTLS handshakes by result and SRTP profile.", "result", "profile"),
+		turned:        vec("turned_away_total", "Viewers for whom there was no seat, by the limit that was reached.", "limit"),
+		cores:         gauge("load_cores", "Processor time of this process per time, as the limits see it."),
+		bandwidth:     gauge("load_bandwidth_bits", "Bits per second to viewers, as the limits see it."),
 	}
 	drops := vec("dropped_total", "Packets dropped, by reason.", "reason")
 	for i, name := range dropNames() {
@@ -102,6 +111,18 @@ func (m *metrics) add(c *counters) {
 	addAll(m.dropped[:], c.dropped[:])
 	addAll(m.feedback[:], c.feedback[:])
 	addAll(m.refused[:], c.refused[:])
+}
+
+// turnedAway counts a viewer for whom there was no seat.
+func (m *metrics) turnedAway(err error) {
+	if !errors.Is(err, ErrBusy) {
+		return
+	}
+	limit := "connecting"
+	if r := (*seats.Refusal)(nil); errors.As(err, &r) {
+		limit = string(r.Reason)
+	}
+	m.turned.WithLabelValues(limit).Inc()
 }
 
 func addAll(to []prometheus.Counter, counts []uint64) {

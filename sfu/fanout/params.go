@@ -45,6 +45,13 @@ type Config struct {
 	ConsentTimeout time.Duration
 	// MaxViewers bounds the viewers in all; 0: 10000.
 	MaxViewers int
+	// MaxPerStream bounds those of one Stream; 0: no limit.
+	MaxPerStream int
+	// MaxCPU is the share of the cores, 0 to 1, beyond which nobody else is
+	// let in; 0: no limit.
+	MaxCPU float64
+	// MaxBandwidth is what may go out to viewers, in bit/s; 0: no limit.
+	MaxBandwidth uint64
 	// MaxConnecting bounds those of them that are still connecting; 0: 1024.
 	MaxConnecting int
 	// CNAME names this server in sender reports; "": a random name. Audio and

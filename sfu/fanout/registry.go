@@ -3,17 +3,20 @@ package fanout
 import (
 	"fmt"
 	"sync"
+	"time"
 
+	"github.com/freshet-live/freshet/sfu/fanout/seats"
 	"github.com/freshet-live/freshet/sfu/fanout/wire"
 )
 
 // registry finds viewers: by the local ufrag in a STUN request, by the Route
 // that a datagram came over. Readers ask it for every datagram.
 type registry struct {
-	maxViewers, maxConnecting int
+	maxConnecting int
 
 	mu         sync.RWMutex
 	closed     bool
+	seats      *seats.Table
 	viewers    map[*Viewer]struct{}
 	connecting int
 	ufrags     map[string]*Viewer
@@ -28,25 +31,27 @@ type groupKey struct {
 
 func newRegistry(cfg Config) *registry {
 	return &registry{
-		maxViewers: cfg.MaxViewers, maxConnecting: cfg.MaxConnecting,
+		maxConnecting: cfg.MaxConnecting, seats: seats.New(cfg.limits()),
 		viewers: map[*Viewer]struct{}{}, ufrags: map[string]*Viewer{},
 		routes: map[wire.Route]*Viewer{}, groups: map[groupKey]*group{},
 	}
 }
 
-// reserve makes room for a viewer that is about to connect, in the group of
-// the worker with the fewest viewers.
-func (r *registry) reserve(v *Viewer, stream string, workers []*worker) error {
+// reserve makes room for a viewer that is about to connect and will cost a
+// bitrate, in the group of the worker with the fewest viewers.
+func (r *registry) reserve(v *Viewer, stream string, bitrate float64, workers []*worker) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
 		return ErrClosed
-	case len(r.viewers) >= r.maxViewers:
-		return fmt.Errorf("%w: %d", ErrBusy, len(r.viewers))
 	case r.connecting >= r.maxConnecting:
 		return fmt.Errorf("%w: %d are still connecting", ErrBusy, r.connecting)
 	}
+	if err := r.seats.Take(time.Now(), stream, bitrate); err != nil {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	v.bitrate = bitrate
 	w := workers[0]
 	for _, other := range workers[1:] {
 		if other.load < w.load {
@@ -99,10 +104,18 @@ func (r *registry) forget(v *Viewer, ufrags []string, routes []wire.Route) {
 		}
 	}
 	g := v.group
+	r.seats.Free(time.Now(), g.stream, v.bitrate)
 	g.worker.load--
 	if g.refs--; g.refs == 0 {
 		delete(r.groups, groupKey{worker: g.worker, stream: g.stream})
 	}
+}
+
+// measured takes what all of it costs.
+func (r *registry) measured(now time.Time, l seats.Load) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seats.Measure(now, l)
 }
 
 // close refuses further viewers and returns those there are.

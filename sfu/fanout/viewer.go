@@ -46,7 +46,9 @@ type Viewer struct {
 	subscription *hub.Subscription
 	published    ViewerStats
 
-	counted bool // guarded by the registry's lock: no longer connecting
+	// Guarded by the registry's lock.
+	counted bool    // no longer connecting
+	bitrate float64 // what its seat was given for
 
 	// The rest belongs to the worker.
 	index, place int // in the worker's and the group's list; -1: not there

@@ -171,6 +171,7 @@ func (w *worker) flushCounters() {
 	w.total.dropped[dropQueue] += w.inbox.dropped.Swap(0)
 	w.total.refused[refusedQueue] += w.inbox.refused.Swap(0)
 	w.engine.metrics.add(&w.total)
+	w.engine.sent.Add(w.total.bits())
 	w.total = counters{}
 	connected, connecting := w.engine.registry.count()
 	w.engine.metrics.viewers.Set(float64(connected))

@@ -87,6 +87,7 @@ func start(t testing.TB, o options) *server {
 	out := whep.New(whep.Config{
 		Site: site, Auth: verifier, Engine: whep.FanOut(engine), Streams: h, Log: log,
 		Candidates: func() []string { return candidates },
+		Playlist:   func(stream string) string { return "/hls/" + stream + "/index.m3u8" },
 	})
 	control := &api.Handler{Site: site, Auth: verifier, Streams: h, Publishers: in, Viewers: out}
 	mux := http.NewServeMux()

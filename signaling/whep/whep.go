@@ -6,6 +6,7 @@ package whep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/fanout"
+	"github.com/freshet-live/freshet/sfu/fanout/seats"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/sdp"
@@ -41,15 +43,19 @@ type Config struct {
 	Candidates func() []string
 	// ICEServers returns the STUN and TURN servers for clients; nil: none.
 	ICEServers func() []session.ICEServer
-	Log        *slog.Logger
+	// Playlist returns the path of a Stream's HLS playlist, which every viewer
+	// is told of, also one for whom there is no seat; nil: there is no HLS.
+	Playlist func(stream string) string
+	Log      *slog.Logger
 }
 
 // Handler serves /whep/.
 type Handler struct {
 	session.Endpoint[*peer]
-	engine  Engine
-	streams Streams
-	log     *slog.Logger
+	engine   Engine
+	streams  Streams
+	playlist func(stream string) string
+	log      *slog.Logger
 }
 
 // New returns a Handler. Run must be called for it to forget sessions that
@@ -60,7 +66,7 @@ func New(cfg Config) *Handler {
 			Site: cfg.Site, Path: "/whep/", Sessions: session.NewTable[*peer](),
 			Authorize: cfg.Auth.Play, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
-		engine: cfg.Engine, streams: cfg.Streams, log: cfg.Log,
+		engine: cfg.Engine, streams: cfg.Streams, playlist: cfg.Playlist, log: cfg.Log,
 	}
 }
 
@@ -110,7 +116,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	viewer, local, err := h.engine.Add(stream, params(offer))
 	if err != nil {
-		return err
+		return h.turnedAway(w, stream, err)
 	}
 	answer, err := offer.PlayAnswer(sdp.AnswerParams{
 		Ufrag: local.Ufrag, Pwd: local.Pwd, Fingerprint: local.Fingerprint,
@@ -125,10 +131,31 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	url := h.URL(s)
 	session.AddExtensionLink(w.Header(), url+"/sse", relEvents, `events="`+eventList+`"`)
 	session.AddExtensionLink(w.Header(), url+"/layer", relLayer)
+	h.linkPlaylist(w, stream)
 	h.Created(w, s, answer)
 	h.log.DebugContext(r.Context(), "viewer has come", "stream", stream, "session", s.ID, "remote", r.RemoteAddr,
 		"agent", r.UserAgent())
 	return nil
+}
+
+// turnedAway tells a viewer for whom there is no seat when to ask again and
+// where to watch meanwhile.
+func (h *Handler) turnedAway(w http.ResponseWriter, stream string, err error) error {
+	if !errors.Is(err, fanout.ErrBusy) {
+		return err
+	}
+	h.linkPlaylist(w, stream)
+	if r := (*seats.Refusal)(nil); errors.As(err, &r) {
+		return &httpx.Problem{Status: http.StatusServiceUnavailable, Detail: r.Error(), RetryAfter: r.RetryAfter}
+	}
+	return err
+}
+
+// linkPlaylist adds the Link (RFC 8288) to the same Stream by HLS.
+func (h *Handler) linkPlaylist(w http.ResponseWriter, stream string) {
+	if h.playlist != nil {
+		session.AddExtensionLink(w.Header(), h.playlist(stream), "alternate", `type="application/vnd.apple.mpegurl"`)
+	}
 }
 
 // EachViewer calls f with the statistics of a Stream's viewers, longest here
