@@ -4,23 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// tickTime is how often a shard looks after its peers.
-const tickTime = 5 * time.Millisecond
+const (
+	// tickTime is how often a shard looks after its peers.
+	tickTime = 5 * time.Millisecond
+	// pollTime is how often a shard looks at its sockets. It does not wait at
+	// them: on one machine, a sender pays for waking who waits, once a packet at
+	// worst, and that would count as the server's. The kernel notes when a
+	// datagram comes in, so nothing is told late by it.
+	pollTime = time.Millisecond
+)
 
 // shard reads the sockets of many peers on one goroutine.
 type shard struct {
-	epoll  *os.File
+	epoll  int
 	start  time.Time
 	reader *reader
 
 	ended chan struct{}
+	wake  chan struct{} // has a token when something was posted
 
 	mu     sync.Mutex
 	posted []func()
@@ -34,13 +41,8 @@ func newShard(start time.Time, gro bool) (*shard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	// An epoll instance can be waited for like a socket, which keeps a thread
-	// from hanging in epoll_wait.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("epoll: %w", err)
-	}
 	return &shard{
-		epoll: os.NewFile(uintptr(fd), "epoll"), start: start, reader: newReader(gro), ended: make(chan struct{}),
+		epoll: fd, start: start, reader: newReader(gro), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		peers: map[int32]*peer{}, events: make([]unix.EpollEvent, 256),
 	}, nil
 }
@@ -53,7 +55,10 @@ func (s *shard) post(f func()) {
 	s.mu.Lock()
 	s.posted = append(s.posted, f)
 	s.mu.Unlock()
-	_ = s.epoll.SetReadDeadline(time.Unix(1, 0)) // wakes the shard; fails once it has ended
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 // call runs f on the shard's goroutine and waits for it, unless the shard has
@@ -67,7 +72,7 @@ func (s *shard) call(f func()) {
 	}
 }
 
-func (s *shard) runPosted() bool {
+func (s *shard) runPosted() {
 	s.mu.Lock()
 	posted := s.posted
 	s.posted = nil
@@ -75,14 +80,13 @@ func (s *shard) runPosted() bool {
 	for _, f := range posted {
 		f()
 	}
-	return len(posted) > 0
 }
 
 // add begins to read a peer's socket.
 func (s *shard) add(p *peer) error {
 	var err error
 	s.call(func() {
-		err = unix.EpollCtl(s.fd(), unix.EPOLL_CTL_ADD, p.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(p.fd)})
+		err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, p.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(p.fd)})
 		if err == nil {
 			s.peers[int32(p.fd)] = p
 		}
@@ -100,44 +104,26 @@ func (s *shard) remove(p *peer, fd int) {
 	})
 }
 
-// fd must be called on the shard's goroutine, which closes it.
-func (s *shard) fd() (fd int) {
-	raw, err := s.epoll.SyscallConn()
-	if err == nil {
-		_ = raw.Control(func(n uintptr) { fd = int(n) })
-	}
-	return fd
-}
-
 // run reads until ctx ends, and then does what has been posted. What is posted
 // later is never run.
 func (s *shard) run(ctx context.Context) error {
 	defer close(s.ended)
-	defer s.epoll.Close()
+	defer unix.Close(s.epoll)
 	defer s.runPosted()
-	raw, err := s.epoll.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("epoll: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { s.post(func() {}) })
-	defer stop()
+	poll := time.NewTicker(pollTime)
+	defer poll.Stop()
 	next := s.now() + tickTime
-	for ctx.Err() == nil {
-		_ = s.epoll.SetReadDeadline(s.start.Add(next))
-		busy := s.runPosted()
-		n := 0
-		if busy {
-			n, _ = unix.EpollWait(s.fd(), s.events, 0)
-		} else if err := raw.Read(func(fd uintptr) bool {
-			n, err = unix.EpollWait(int(fd), s.events, 0)
-			return n > 0 || err != nil
-		}); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("epoll: %w", err)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+			s.runPosted()
+			continue
+		case <-poll.C:
 		}
-		for _, e := range s.events[:max(n, 0)] {
-			if p := s.peers[e.Fd]; p != nil {
-				s.read(p)
-			}
+		if err := s.poll(); err != nil {
+			return err
 		}
 		if now := s.now(); now >= next {
 			next = now + tickTime
@@ -146,7 +132,24 @@ func (s *shard) run(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+}
+
+// poll reads what has come in.
+func (s *shard) poll() error {
+	for {
+		n, err := unix.EpollWait(s.epoll, s.events, 0)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("epoll: %w", err)
+		}
+		for _, e := range s.events[:max(n, 0)] {
+			if p := s.peers[e.Fd]; p != nil {
+				s.read(p)
+			}
+		}
+		if n < len(s.events) {
+			return nil
+		}
+	}
 }
 
 func (s *shard) read(p *peer) {
