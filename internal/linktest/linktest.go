@@ -3,6 +3,7 @@
 package linktest
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -56,15 +57,24 @@ type client struct {
 // New starts a Link to a server; it ends with the test.
 func New(t testing.TB, server netip.AddrPort) *Link {
 	t.Helper()
-	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	l, err := Start(server)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Start starts a Link to a server; the error is that of its socket.
+func Start(server netip.AddrPort) (*Link, error) {
+	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("link: %w", err)
 	}
 	l := &Link{front: front, server: net.UDPAddrFromAddrPort(server), clients: map[netip.AddrPort]*client{}}
 	_ = front.SetReadBuffer(4 << 20)
 	l.tasks.Go(l.read)
-	t.Cleanup(l.close)
-	return l
+	return l, nil
 }
 
 // Addr is where clients send to.
@@ -83,7 +93,8 @@ func (l *Link) now() Conditions {
 	return l.conditions
 }
 
-func (l *Link) close() {
+// Close ends the Link and waits for its goroutines.
+func (l *Link) Close() {
 	l.mu.Lock()
 	l.closed = true
 	for _, c := range l.clients {

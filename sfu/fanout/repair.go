@@ -22,7 +22,7 @@ const (
 	minRepairInterval = 20 * time.Millisecond
 	maxRepairInterval = 500 * time.Millisecond
 
-	maxDoublings = 2
+	maxDoublings = 1
 	maxTries     = 8
 
 	// So many packets at once are more than a keyframe costs, which is sooner
