@@ -77,7 +77,7 @@ function describe(name: string, frames: SeenFrame[]): { p50: number; p95: number
 test("LL-HLS plays near live, without a stall", async () => {
   const page = await open("?mode=hls");
   await path(page, "hls");
-  const { firstFrame } = await figures(page) as { firstFrame?: number };
+  const { firstFrame } = (await figures(page)) as { firstFrame?: number };
   await page.waitForTimeout(8000);
   const { frames } = await recordFor(page, RUN);
   const { freezes } = await figures(page);
@@ -97,3 +97,70 @@ test("WHEP", async () => {
   describe("WHEP", frames);
   await page.close();
 });
+
+/** Lets the page's WebRTC find no way to the server. */
+async function blockMedia(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function (description: RTCSessionDescriptionInit) {
+      const sdp = description.sdp?.replace(/^a=candidate:.*\r\n/gm, "");
+      return set.call(this, { type: description.type, sdp: sdp ?? "" });
+    } as typeof set;
+  });
+}
+
+test("where no media gets through, LL-HLS plays", async () => {
+  const began = Date.now();
+  const page = await open("", blockMedia);
+  await path(page, "hls");
+  console.log(`without a way for media the picture came after ${Date.now() - began} ms`);
+  expect((await figures(page)).framesDecoded).toBeGreaterThan(0);
+  await page.close();
+});
+
+test("without a seat LL-HLS plays, and WHEP as soon as there is one", async () => {
+  let full = true;
+  let asked = 0;
+  const page = await open("", async (p) => {
+    await p.route("**/whep/clock", async (route) => {
+      if (!full || route.request().method() !== "POST") return route.continue();
+      asked++;
+      return route.fulfill({
+        status: 503,
+        headers: {
+          "Content-Type": "application/problem+json",
+          "Retry-After": "6",
+          Link: '</hls/clock/index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
+        },
+        body: JSON.stringify({ title: "Service Unavailable", status: 503, detail: "no seat is free" }),
+      });
+    });
+  });
+  await path(page, "hls");
+  await page.waitForTimeout(10_000);
+  expect(asked).toBeGreaterThanOrEqual(2);
+  expect(asked).toBeLessThanOrEqual(4);
+  full = false;
+  await recorded(page);
+  await path(page, "whep", 40_000);
+  await page.waitForTimeout(3000);
+  const { frames, paths } = await recorded(page);
+  seamless("LL-HLS to WHEP", frames, paths);
+  await page.close();
+});
+
+/** Looks at the one change of path in a recording. */
+function seamless(name: string, frames: SeenFrame[], paths: Recording["paths"]): void {
+  const at = frames.findIndex((f, i) => i > 0 && f.path !== frames[i - 1]?.path);
+  expect(at).toBeGreaterThan(0);
+  const [before, after] = [frames[at - 1], frames[at]] as [SeenFrame, SeenFrame];
+  const step = (after.drawn ?? Number.NaN) - (before.drawn ?? Number.NaN);
+  console.log(
+    `${name}: the frame after the change was drawn ${step} ms after the one before and came ${ms(after.at - before.at)} ms ` +
+      `later; the player says ${JSON.stringify(paths.at(-1))}`,
+  );
+  // The next frame follows, but for what the two are apart from live.
+  expect(step).toBeGreaterThan(-1100);
+  expect(step).toBeLessThan(1100);
+  expect(after.at - before.at).toBeLessThan(200);
+}
