@@ -12,7 +12,7 @@ import {
   recorded,
   type SeenFrame,
 } from "./support/clock.ts";
-import { figures, playerState } from "./support/pages.ts";
+import { figures, pictureHeight } from "./support/pages.ts";
 import { Server } from "./support/server.ts";
 
 /** How long the run is that measures the latency, in seconds; 60 for figures to be quoted. */
@@ -77,7 +77,7 @@ function describe(name: string, frames: SeenFrame[]): { p50: number; p95: number
 test("LL-HLS plays near live, without a stall", async () => {
   const page = await open("?mode=hls");
   await path(page, "hls");
-  const { firstFrame } = await figures(page) as { firstFrame?: number };
+  const { firstFrame } = (await figures(page)) as { firstFrame?: number };
   await page.waitForTimeout(8000);
   const { frames } = await recordFor(page, RUN);
   const { freezes } = await figures(page);
@@ -95,5 +95,154 @@ test("WHEP", async () => {
   await page.waitForTimeout(5000);
   const { frames } = await recordFor(page, 5);
   describe("WHEP", frames);
+  await page.close();
+});
+
+/** Lets the page's WebRTC find no way to the server: from the beginning, or once `blocked` is set. */
+async function blockMedia(page: Page, now = true): Promise<void> {
+  await page.addInitScript((blocked) => {
+    Object.assign(window, { blocked });
+    const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function (description: RTCSessionDescriptionInit) {
+      const sdp = description.sdp ?? "";
+      const cut = (window as unknown as { blocked: boolean }).blocked ? sdp.replace(/^a=candidate:.*\r\n/gm, "") : sdp;
+      return set.call(this, { type: description.type, sdp: cut });
+    } as typeof set;
+  }, now);
+}
+
+test("where no media gets through, LL-HLS plays", async () => {
+  const began = Date.now();
+  const page = await open("", blockMedia);
+  await path(page, "hls");
+  console.log(`without a way for media the picture came after ${Date.now() - began} ms`);
+  expect((await figures(page)).framesDecoded).toBeGreaterThan(0);
+  await page.close();
+});
+
+test("when WHEP breaks off, LL-HLS goes on with the next frame", async () => {
+  let session = "";
+  const page = await open("", async (p) => {
+    await blockMedia(p, false);
+    p.on("response", (r) => {
+      if (r.status() === 201 && r.request().method() === "POST") session ||= r.headers().location ?? "";
+    });
+  });
+  await path(page, "whep");
+  await page.waitForTimeout(4000);
+  await recorded(page);
+  await page.evaluate((url) => {
+    Object.assign(window, { blocked: true });
+    return fetch(url, { method: "DELETE" });
+  }, session);
+  await path(page, "hls");
+  await page.waitForTimeout(3000);
+  const { frames, paths } = await recorded(page);
+  const { step, gap } = change("WHEP to LL-HLS", frames, paths);
+  expect(step).toBeGreaterThanOrEqual(0);
+  expect(step).toBeLessThan(1100);
+  expect(gap).toBeLessThan(6000);
+  await page.close();
+});
+
+test("without a seat LL-HLS plays, and WHEP as soon as there is one", async () => {
+  let full = true;
+  let asked = 0;
+  const page = await open("", async (p) => {
+    await p.route("**/whep/clock", async (route) => {
+      if (!full || route.request().method() !== "POST") return route.continue();
+      asked++;
+      return route.fulfill({
+        status: 503,
+        headers: {
+          "Content-Type": "application/problem+json",
+          "Retry-After": "6",
+          Link: '</hls/clock/index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
+        },
+        body: JSON.stringify({ title: "Service Unavailable", status: 503, detail: "no seat is free" }),
+      });
+    });
+  });
+  await path(page, "hls");
+  await page.waitForTimeout(10_000);
+  expect(asked).toBeGreaterThanOrEqual(2);
+  expect(asked).toBeLessThanOrEqual(4);
+  full = false;
+  await recorded(page);
+  await path(page, "whep", 40_000);
+  await page.waitForTimeout(3000);
+  const { frames, paths } = await recorded(page);
+  const { step, gap } = change("LL-HLS to WHEP", frames, paths);
+  // The next frame follows, or what the two are apart from live is skipped.
+  expect(step).toBeGreaterThanOrEqual(0);
+  expect(step).toBeLessThan(1100);
+  expect(gap).toBeLessThan(200);
+  await page.close();
+});
+
+/** Looks at the one change of path in a recording: the media between its frames, and the time, in ms. */
+function change(name: string, frames: SeenFrame[], paths: Recording["paths"]): { step: number; gap: number } {
+  const at = frames.findIndex((f, i) => i > 0 && f.path !== frames[i - 1]?.path);
+  expect(at).toBeGreaterThan(0);
+  const [before, after] = [frames[at - 1], frames[at]] as [SeenFrame, SeenFrame];
+  const step = (after.drawn ?? Number.NaN) - (before.drawn ?? Number.NaN);
+  const gap = after.at - before.at;
+  console.log(
+    `${name}: the frame after the change was drawn ${step} ms after the one before and came ${ms(gap)} ms later; ` +
+      `the player says ${JSON.stringify(paths.at(-1))}`,
+  );
+  return { step, gap };
+}
+
+test("qualities change without a gap", async () => {
+  const page = await open("?mode=hls");
+  await path(page, "hls");
+  await pictureHeight(page, 720);
+  await page.waitForTimeout(4000);
+  for (const height of [180, 720, 360, 720]) {
+    await recorded(page);
+    const began = Date.now();
+    await page.getByTestId("quality").click();
+    await page.getByTestId(`quality-${height}p`).click();
+    await pictureHeight(page, height);
+    await page.waitForTimeout(1000);
+    const { frames } = await recorded(page);
+    const at = frames.findIndex((f) => f.height === height);
+    const around = frames.slice(Math.max(0, at - 30), at + 30);
+    const seen = around.flatMap((f) => (f.drawn === undefined ? [] : [f.drawn]));
+    const lost = Math.max(...seen.slice(1).map((d, i) => d - (seen[i] ?? d)));
+    console.log(
+      `to ${height}p after ${Date.now() - began - 1000} ms: longest gap ${ms(longestGap(around))} ms on the screen, ${lost} ms in the picture`,
+    );
+    expect(longestGap(around)).toBeLessThan(500);
+  }
+  expect((await figures(page)).freezes).toBe(0);
+  await page.close();
+});
+
+test("the past can be watched, and one comes back to live", async () => {
+  const page = await open();
+  await path(page, "whep");
+  await page.getByTestId("player").hover();
+  const bar = page.getByTestId("seek");
+  await bar.waitFor();
+  expect(await page.getByTestId("to-live").getAttribute("data-live")).toBe("true");
+  await bar.evaluate((input: HTMLInputElement) => {
+    input.value = "-12";
+    input.dispatchEvent(new Event("input"));
+    input.dispatchEvent(new Event("change"));
+  });
+  await path(page, "hls");
+  const { frames } = await recordFor(page, 3);
+  const behind = quantile(latencies(frames), 0.5);
+  console.log(`12 s back: ${ms(behind)} ms behind live`);
+  expect(behind).toBeGreaterThan(10_500);
+  expect(behind).toBeLessThan(14_500);
+  await bar.press("ArrowRight");
+  await page.getByTestId("to-live").click();
+  await page.getByTestId("live").waitFor();
+  const back = await recordFor(page, 2);
+  expect(quantile(latencies(back.frames), 0.9)).toBeLessThan(2500);
+  await path(page, "whep");
   await page.close();
 });

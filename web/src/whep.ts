@@ -72,6 +72,7 @@ export class WhepClient extends Emitter<WhepEvents> {
       editOffer: stereoOpus,
       opened: (session, pc, signal) => this.#opened(session, pc, signal),
       changed: (state, reason) => this.#changed(state, reason),
+      closing: () => this.#clear(),
     });
     this.#peer.start();
     globalThis.addEventListener("pagehide", this.#leave);
@@ -82,7 +83,6 @@ export class WhepClient extends Emitter<WhepEvents> {
     globalThis.removeEventListener("pagehide", this.#leave);
     const peer = this.#peer;
     this.#peer = undefined;
-    for (const track of this.media.getTracks()) this.media.removeTrack(track);
     await peer?.stop();
   }
 
@@ -106,13 +106,15 @@ export class WhepClient extends Emitter<WhepEvents> {
   }
 
   #setup(pc: RTCPeerConnection): void {
-    const old = this.media.getTracks();
     for (const kind of ["audio", "video"] as const) {
       const { receiver } = pc.addTransceiver(kind, { direction: "recvonly" });
       this.media.addTrack(receiver.track);
     }
-    // Last, so that the element goes over to the new tracks without a gap.
-    for (const track of old) this.media.removeTrack(track);
+  }
+
+  /** Takes the tracks out before they end: for an ended track browsers paint black over the last picture. */
+  #clear(): void {
+    for (const track of this.media.getTracks()) this.media.removeTrack(track);
   }
 
   #opened(session: HttpSession, pc: RTCPeerConnection, signal: AbortSignal): void {

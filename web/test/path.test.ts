@@ -35,6 +35,8 @@ describe("what is wrong with WHEP", () => {
   test.each<[string, Partial<WhepFacts>, string | undefined]>([
     ["pictures come", {}, undefined],
     ["just started", { lastFrame: undefined, connected: false, since: 9000 }, undefined],
+    ["about to start", { running: false, lastFrame: undefined, connected: false }, undefined],
+    ["given up for a reason of its own", { failed: true, connected: false }, "no path"],
     ["no path (ICE fails)", { lastFrame: undefined, connected: false, since: 8000 }, "no path"],
     ["connected a moment ago", { lastFrame: undefined, since: 8000 }, undefined],
     ["connected without a picture", { lastFrame: undefined, since: 6000 }, "no path"],
@@ -45,6 +47,8 @@ describe("what is wrong with WHEP", () => {
     ["not live here", { refused: 409, away: true, lastFrame: undefined }, undefined],
     ["no permission: LL-HLS would have none, too", { refused: 403, failed: true }, undefined],
     ["the picture stands", { lastFrame: 5500 }, "poor"],
+    ["the connection broke", { lastFrame: 7500, connected: false }, "poor"],
+    ["the picture waits for a moment", { lastFrame: 7500 }, undefined],
     ["it has stood still too often", { frozen: 6000 }, "poor"],
     ["it stood still once", { frozen: 2000 }, undefined],
   ])("%s", (_name, change, trouble) => {

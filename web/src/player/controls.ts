@@ -79,7 +79,7 @@ function liveButton(director: Director, act: ControlActions): TemplateResult | t
   const { engine, atLive, behind } = director;
   if (!engine.everLive || engine.state === "ended") return nothing;
   const label = atLive ? "Playing live" : `${behindText(behind)}. Go live (l)`;
-  return html`<button class="key edge" data-testid="go-live" data-live=${atLive} aria-label=${label} title=${label} ?disabled=${atLive} @click=${act.goLive}>
+  return html`<button class="key edge" data-testid="to-live" data-live=${atLive} aria-label=${label} title=${label} ?disabled=${atLive} @click=${act.goLive}>
     <i></i><span>${atLive ? "Live" : behindBadge(behind)}</span>${atLive ? nothing : html`<b>Go live</b>`}
   </button>`;
 }

@@ -27,8 +27,12 @@ export interface DirectorEvents extends EngineEvents {
 
 /** How often the choice of the path is looked at, in ms. */
 const INTERVAL = 250;
-/** WHEP is slowed down by so much more than LL-HLS is behind, in ms, that the two must meet. */
-const BEYOND = 150;
+/** Within this, in ms, two pictures are as near to each other as frames can be. */
+const NEAR = 25;
+/** How often WHEP's delay is corrected, in ms: it takes effect slowly. */
+const CORRECTION = 1000;
+/** How long a picture that still plays, though badly, waits for LL-HLS to meet it, in ms. */
+const LEAVE = 1500;
 /** How long what is known of the window counts, in ms. */
 const WINDOW_AGE = 15_000;
 
@@ -42,6 +46,9 @@ export class Director extends Emitter<DirectorEvents> {
   #whepRuns = false;
   #past = false;
   #attached = false;
+  /** What WHEP is slowed down by, in ms, and since when. */
+  #slowed = 0;
+  #slowedAt = 0;
   #first = false;
   #quality: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -200,6 +207,7 @@ export class Director extends Emitter<DirectorEvents> {
       hidden: document.hidden,
     });
     this.#run(plan.whep, plan.hls);
+    this.#meet();
     this.#head(plan.show);
   }
 
@@ -207,6 +215,8 @@ export class Director extends Emitter<DirectorEvents> {
     const leaving = this.stage.goingTo !== undefined;
     if (whep && !this.#whepRuns) {
       this.#whepRuns = true;
+      // A trial plays as late as what is seen, so that one frame can follow the other.
+      if (this.stage.shown === "hls" && this.engine.everLive) this.#slow((this.#hls?.behind ?? 0) * 1000);
       this.whep.start();
       if (this.#attached) this.whep.attach(this.stage.videos.whep);
     } else if (!whep && this.#whepRuns && this.stage.shown !== "whep" && !leaving) {
@@ -249,16 +259,28 @@ export class Director extends Emitter<DirectorEvents> {
       return;
     }
     if (to?.state !== "live" || stage.goingTo === show) return;
-    if (!this.#past && this.whep.state === "live") {
-      this.whep.delay((this.#hls?.behind ?? 0) * 1000 + BEYOND);
-    }
-    stage.handOver(show, this.#past ? 0 : PATIENCE, (seam) => this.#over(show, seam));
+    const patience = this.#past ? 0 : show === "whep" ? PATIENCE : LEAVE;
+    stage.handOver(show, patience, (seam) => this.#over(show, seam));
+  }
+
+  /** Brings a trial's picture to where LL-HLS is. */
+  #meet(): void {
+    const { lead } = this.stage;
+    const due = performance.now() - this.#slowedAt >= CORRECTION;
+    if (!this.#whepRuns || this.stage.shown !== "hls" || lead === undefined || !due) return;
+    if (Math.abs(lead) > NEAR) this.#slow(this.#slowed + lead);
+  }
+
+  #slow(ms: number): void {
+    this.#slowed = ms;
+    this.#slowedAt = performance.now();
+    this.whep.delay(ms);
   }
 
   #over(path: Path, seam: Seam | undefined): void {
     const previous = this.engine.state;
     this.stage.show(path);
-    this.whep.delay(undefined);
+    if (path === "whep") this.whep.release();
     const state = this.engine.state;
     if (this.#quality !== undefined) this.#keepQuality();
     this.emit("path", { path, seam });

@@ -30,7 +30,7 @@ const CONFIG: Partial<HlsConfig> = {
 };
 
 /** The throughput that is assumed before any was measured, in bit/s. */
-const FIRST_GUESS = 4_000_000;
+const FIRST_GUESS = 6_000_000;
 /** A second media error within this time, in ms, calls for a new start. */
 const RECOVERY = 5000;
 

@@ -61,8 +61,10 @@ export interface PathPlan {
 const NO_PATH = 1500;
 /** Connected, but no frame for this long, in ms. */
 const NO_FRAME = 3000;
-/** The picture stands still for this long, in ms: the server has paused it, or the network is gone. */
+/** The picture stands still for this long, in ms: the server has paused it, or nothing gets through. */
 const STILL = 4000;
+/** The same when the connection is known to be broken. */
+const BROKEN = 2000;
 /** So much standing still within 20 s, in ms, is a poor network. */
 const FROZEN = 5000;
 /** A trial must show frames without a break for this long, in ms; longer after a poor network. */
@@ -169,14 +171,16 @@ export class PathChooser {
 
 /** What is wrong with WHEP: no way to the media, or one that is too narrow. */
 export function whepTrouble(now: number, w: WhepFacts): "refused" | "no path" | "poor" | undefined {
-  if (w.failed || !w.running) return w.refused !== undefined && !passable(w.refused) ? undefined : "no path";
+  if (!w.running) return undefined;
+  if (w.failed && w.refused === undefined) return "no path";
   if (w.refused !== undefined) return passable(w.refused) ? "refused" : undefined;
   if (w.away) return undefined;
   if (w.lastFrame === undefined) {
     const waited = now - w.since;
     return waited > (w.connected ? NO_FRAME : NO_PATH) ? "no path" : undefined;
   }
-  if (now - w.lastFrame > STILL || w.frozen > FROZEN) return "poor";
+  const still = now - w.lastFrame > (w.connected ? STILL : BROKEN);
+  if (still || w.frozen > FROZEN) return "poor";
   return undefined;
 }
 

@@ -49,6 +49,13 @@ export class Stage {
     return this.#frames[this.shown]?.capture;
   }
 
+  /** How much later than the seen frame the hidden one was captured, in ms; undefined while unknown. */
+  get lead(): number | undefined {
+    const seen = this.#frames[this.shown]?.capture;
+    const hidden = this.#frames[this.shown === "whep" ? "hls" : "whep"]?.capture;
+    return seen === undefined || hidden === undefined ? undefined : hidden - seen;
+  }
+
   /** Lets go of the elements. */
   close(): void {
     this.#life.abort();

@@ -13,6 +13,9 @@ import { Steadiness } from "./steadiness.ts";
 /** How often statistics are read, in ms: more often while waiting for media. */
 const LIVE_INTERVAL = 1000;
 const EAGER_INTERVAL = 400;
+/** By how much the delay shrinks, in ms, and how often. */
+const SLIDE_STEP = 25;
+const SLIDE_INTERVAL = 250;
 /** A frame older than this, in ms, says nothing of what is played now. */
 const MOST_AGE = 200;
 /** Media that stays away this long has stopped, in ms. */
@@ -54,8 +57,10 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
   #activeSince = 0;
   #offered: string[] = [];
   #retryAfter: number | undefined;
+  #video: HTMLVideoElement | undefined;
   #frame: VideoFrameCallbackMetadata | undefined;
-  #delay: number | undefined;
+  #delay = 0;
+  #slide: ReturnType<typeof setInterval> | undefined;
   readonly #clock = new RtpClock();
   readonly #steadiness = new Steadiness();
   #answered = { audio: true, video: true };
@@ -89,7 +94,7 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
       this.#offered = offered;
       this.#reading = undefined;
       this.#clock.reset();
-      this.delay(this.#delay);
+      this.#setDelay(this.#delay);
       this.#set({ publication: "unknown", away: undefined, flowing: false });
     });
   }
@@ -142,6 +147,7 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
   }
 
   attach(video: HTMLVideoElement): void {
+    this.#video = video;
     if (video.srcObject !== this.client.media) video.srcObject = this.client.media;
   }
 
@@ -154,23 +160,44 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
     return frame.rtpTimestamp === undefined ? undefined : this.#clock.capture(frame.rtpTimestamp);
   }
 
-  /** Asks the browser to play so many ms behind, as far as it can; undefined is as soon as possible. */
-  delay(ms: number | undefined): void {
-    this.#delay = ms;
+  /** Asks the browser to play so many ms behind, as far as it can. */
+  delay(ms: number): void {
+    clearInterval(this.#slide);
+    this.#setDelay(ms);
+  }
+
+  /** Comes nearer to live again, so slowly that nobody notices. */
+  release(): void {
+    clearInterval(this.#slide);
+    if (!this.#delay) return;
+    this.#slide = setInterval(() => {
+      this.#setDelay((this.#delay ?? 0) - SLIDE_STEP);
+      if (!this.#delay) clearInterval(this.#slide);
+    }, SLIDE_INTERVAL);
+  }
+
+  #setDelay(ms: number): void {
+    this.#delay = Math.min(4000, Math.max(0, Math.round(ms)));
     for (const receiver of this.client.connection?.getReceivers() ?? []) {
-      (receiver as { jitterBufferTarget?: number | null }).jitterBufferTarget =
-        ms === undefined ? null : Math.min(4000, Math.max(0, Math.round(ms)));
+      (receiver as { jitterBufferTarget?: number | null }).jitterBufferTarget = this.#delay || null;
     }
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    clearInterval(this.#slide);
+    this.#delay = 0;
+    // A stream that has lost its tracks has ended for the element, even when new ones come.
+    if (this.#video) this.#video.srcObject = null;
+    this.#frame = undefined;
     await this.client.stop();
   }
 
   /** The element has painted a new picture. */
   painted(): void {
+    // A track that ends without ever having had media paints black.
+    if (this.#facts.peer !== "connected") return;
     if (this.#facts.flowing) this.#lastMedia = performance.now();
     else this.#media();
   }

@@ -23,6 +23,8 @@ export interface PeerHandler {
   opened?(session: HttpSession, pc: RTCPeerConnection, signal: AbortSignal): void;
   /** The state changed, or a try failed (then with the reason). */
   changed(state: PeerState, reason?: Error): void;
+  /** The connection is about to be closed. */
+  closing?(): void;
   /** Whether the failure ends all tries. */
   isFinal?(error: RequestError, everConnected: boolean): boolean;
   /**
@@ -244,8 +246,11 @@ export class Peer {
     this.#attempt?.abort();
     const session = this.#session;
     this.#session = undefined;
-    if (this.#pc) this.#pc.onicecandidate = null;
-    this.#pc?.close();
+    if (this.#pc) {
+      this.#pc.onicecandidate = null;
+      this.handler.closing?.();
+      this.#pc.close();
+    }
     this.#pc = undefined;
     return session;
   }
