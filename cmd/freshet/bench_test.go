@@ -2,16 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,20 +68,7 @@ func TestBenchPublishers(t *testing.T) {
 
 func TestBenchHLS(t *testing.T) {
 	r := serve(t, nil, "--data-dir", t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	var publishing sync.WaitGroup
-	publishing.Go(func() {
-		s := &streams{stdout: io.Discard, stderr: io.Discard}
-		_ = run(ctx, []string{"bench", "publishers", "--url", r.base + "/whip/x", "-n", "1", "--duration", "1m", "--keyframes"}, s)
-	})
-	t.Cleanup(func() { cancel(); publishing.Wait() })
-	for _, rendition := range []string{"video", "audio"} { // they answer with their first segment
-		require.Eventually(t, func() bool {
-			status, _ := get(t, r.base+"/hls/x-1/"+rendition+"/index.m3u8", "")
-			return status == http.StatusOK
-		}, 30*time.Second, 50*time.Millisecond)
-	}
-
+	r.publish(t, []string{"video", "audio"})
 	var rep bench.HLSReport
 	table := benchmark(t, &rep, "hls", "--url", r.base+"/hls/x-1/index.m3u8", "-n", "3", "--duration", "3s", "--pid", strconv.Itoa(os.Getpid()))
 	require.Contains(t, table, "capture to delivery")

@@ -27,9 +27,11 @@ type Client struct {
 	// SameClock is set when the publisher's clock is that of this machine, so
 	// that the latency can be told (L32).
 	SameClock bool
-	// Media, if set, is given each complete segment with its initialization
-	// section, in order, and returns what is wrong with them (the F rules).
-	Media func(rendition string, init, segment []byte) []error
+	// Jitter is how far the publisher's clock may jump between its sender
+	// reports: dates follow it (L21). 0: not at all.
+	Jitter time.Duration
+	// FMP4 is set when the bytes are fMP4, to be held against the F rules.
+	FMP4 bool
 }
 
 // Violation is a rule that was broken.
@@ -98,6 +100,7 @@ func (c *Client) Watch(ctx context.Context) (*Report, error) {
 	group.Go(w.probe)
 	group.Wait()
 	w.tasks.Wait()
+	w.again(first.url.String())
 	w.checkTogether()
 	w.report.Ended = true
 	for _, f := range w.all {
@@ -105,6 +108,25 @@ func (c *Client) Watch(ctx context.Context) (*Report, error) {
 		w.report.Ended = w.report.Ended && f.playlist != nil && f.playlist.ended
 	}
 	return &w.report, nil
+}
+
+// again reads what the multivariant playlist says at the end: how much a live
+// Stream takes at most shows in time.
+func (w *watch) again(address string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 5*time.Second)
+	defer cancel()
+	late := &watch{c: w.c, ctx: ctx, seen: map[string]bool{}}
+	a, err := late.get(address, "")
+	if err != nil || a.status != http.StatusOK {
+		return
+	}
+	for _, v := range parseMultivariant(string(a.body), late.reporter("multivariant")) {
+		for _, f := range w.all {
+			if f.uri == v.uri {
+				f.of.attrs = v.attrs
+			}
+		}
+	}
 }
 
 func (w *watch) reporter(where string) func(rule, format string, args ...any) {

@@ -30,6 +30,10 @@ type follower struct {
 	// bandwidth is the highest of a segment.
 	bandwidth float64
 	reloads   int
+	// spans is where segments lie on the media timeline; it belongs to the
+	// lock of the watch.
+	spans            map[uint64]span
+	playsIndependent bool
 }
 
 type listing struct {
@@ -65,7 +69,7 @@ func newFollower(w *watch, v variant, base *url.URL) *follower {
 	}
 	return &follower{
 		w: w, uri: v.uri, name: path.Base(path.Dir(at.Path)), at: at, of: v,
-		starts: map[uint64]start{}, parts: map[string]*download{}, inits: map[string]*download{},
+		starts: map[uint64]start{}, parts: map[string]*download{}, inits: map[string]*download{}, spans: map[uint64]span{},
 	}
 }
 
@@ -121,13 +125,16 @@ func (f *follower) take(a *answer, query string) bool {
 			return false
 		}
 	}
-	checkOne(p, f.fail)
+	checkOne(p, f.w.c.Jitter, f.fail)
 	if old != nil {
 		checkNext(old, p, f.fail)
 		msn, part := old.next()
 		if !p.ended && !p.has(msn, part) {
 			f.fail("L8", "it was answered before part %d.%d was there", msn, part)
 		}
+	}
+	if old == nil {
+		f.playsIndependent = p.independent
 	}
 	f.playlist = p
 	f.note(a.came)
@@ -190,10 +197,10 @@ func later(msn uint64, part int, than listing) bool {
 	return msn > than.msn || msn == than.msn && part > than.part
 }
 
-// checkPace is L20.
+// checkPace is L20. What comes with the end may come late: nobody knew.
 func (f *follower) checkPace(now time.Time) {
 	n := len(f.listed)
-	if n == 0 || !f.begun {
+	if n == 0 || !f.begun || f.playlist.ended {
 		return
 	}
 	if gap := now.Sub(f.listed[n-1].at); gap > f.playlist.partTarget+f.w.slack() {
@@ -289,13 +296,14 @@ func (f *follower) checkSegment(base *url.URL, s *mediaSegment, init *download, 
 	}
 	f.w.checkAnswer(s.uri, a, false)
 	var joined []byte
+	var each [][]byte
 	for k, d := range parts {
 		b := d.wait()
 		if b == nil {
 			f.fail("L15", "part %s: %v", s.parts[k].uri, statusOf(d.answer, d.err))
 			return
 		}
-		joined = append(joined, b...)
+		joined, each = append(joined, b...), append(each, b)
 	}
 	if !bytes.Equal(joined, a.body) {
 		f.fail("F9", "segment %s has %d bytes, its parts have %d", s.uri, len(a.body), len(joined))
@@ -311,10 +319,8 @@ func (f *follower) checkSegment(base *url.URL, s *mediaSegment, init *download, 
 	f.w.report.Segments++
 	f.w.report.Parts += len(parts)
 	f.w.mu.Unlock()
-	if f.w.c.Media != nil && section != nil {
-		for _, err := range f.w.c.Media(f.name, section, a.body) {
-			f.fail("F", "segment %s: %v", s.uri, err)
-		}
+	if f.w.c.FMP4 && section != nil {
+		f.checkMedia(s, section, each)
 	}
 }
 

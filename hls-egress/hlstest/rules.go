@@ -12,7 +12,7 @@ const rounding = 20 * time.Millisecond
 
 // checkOne holds one playlist of a rendition against the rules that need no
 // other.
-func checkOne(p *mediaPlaylist, report func(rule, format string, args ...any)) {
+func checkOne(p *mediaPlaylist, jitter time.Duration, report func(rule, format string, args ...any)) {
 	if p.partHoldBack < 3*p.partTarget {
 		report("L5", "PART-HOLD-BACK %v is less than 3 PART-TARGETs of %v", p.partHoldBack, p.partTarget)
 	}
@@ -28,7 +28,7 @@ func checkOne(p *mediaPlaylist, report func(rule, format string, args ...any)) {
 		}
 	}
 	for i, s := range p.segments {
-		checkSegment(p, i, &s, report)
+		checkSegment(p, i, &s, jitter, report)
 	}
 	if p.ended {
 		return
@@ -41,7 +41,7 @@ func checkOne(p *mediaPlaylist, report func(rule, format string, args ...any)) {
 	}
 }
 
-func checkSegment(p *mediaPlaylist, i int, s *mediaSegment, report func(rule, format string, args ...any)) {
+func checkSegment(p *mediaPlaylist, i int, s *mediaSegment, jitter time.Duration, report func(rule, format string, args ...any)) {
 	last := i == len(p.segments)-1
 	if s.uri == "" && !last {
 		report("L4", "segment %d has no URI", s.msn)
@@ -57,7 +57,7 @@ func checkSegment(p *mediaPlaylist, i int, s *mediaSegment, report func(rule, fo
 	}
 	if i > 0 {
 		prev := &p.segments[i-1]
-		if jump := s.pdt.Sub(prev.pdt) - prev.length(); !s.discontinuity && (jump > rounding || jump < -rounding) {
+		if jump := s.pdt.Sub(prev.pdt) - prev.length(); !s.discontinuity && jump.Abs() > rounding+jitter {
 			report("L21", "the date of segment %d jumps by %v", s.msn, jump)
 		}
 	}

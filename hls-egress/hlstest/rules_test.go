@@ -55,7 +55,7 @@ func judge(t *testing.T, older, newer string) []string {
 	if err != nil {
 		return []string{"L4"}
 	}
-	checkOne(p, report)
+	checkOne(p, 0, report)
 	if older != "" {
 		old, err := parseMedia(older)
 		require.NoError(t, err)
@@ -155,7 +155,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := parseMedia(text)
 		if err == nil {
-			checkOne(p, func(string, string, ...any) {})
+			checkOne(p, 0, func(string, string, ...any) {})
 		}
 	})
 }

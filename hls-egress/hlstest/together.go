@@ -38,6 +38,7 @@ func (w *watch) checkTogether() {
 		if f.playlist != nil {
 			w.checkClaims(f)
 			w.checkBandwidth(f)
+			w.checkSpans(lead, f)
 		}
 	}
 	if lat := w.report.Latency; w.c.SameClock && len(lat) > 0 {

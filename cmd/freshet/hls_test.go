@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet-live/freshet/hls-egress/hlstest"
+)
+
+// publish lets the bench publish "x-1" until the returned function is called,
+// or the test ends. It returns when all renditions answer.
+func (r *running) publish(t *testing.T, renditions []string, args ...string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var publishing sync.WaitGroup
+	args = append([]string{"bench", "publishers", "--url", r.base + "/whip/x", "-n", "1", "--duration", "5m", "--keyframes"}, args...)
+	publishing.Go(func() { _ = run(ctx, args, &streams{stdout: io.Discard, stderr: io.Discard}) })
+	stop = func() { cancel(); publishing.Wait() }
+	t.Cleanup(stop)
+	for _, rendition := range renditions {
+		require.Eventually(t, func() bool {
+			status, _ := get(t, r.base+"/hls/x-1/"+rendition+"/index.m3u8", "")
+			return status == http.StatusOK
+		}, 30*time.Second, 50*time.Millisecond, rendition)
+	}
+	return stop
+}
+
+// A strict client follows a live simulcast stream through the whole server,
+// and its end.
+func TestHLSRules(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("plays in real time")
+	}
+	r := serve(t, nil, "--data-dir", t.TempDir(), "--stream.reconnect-window", "2s")
+	stop := r.publish(t, []string{"q", "h", "f", "audio"}, "--simulcast")
+	transport := &http.Transport{MaxIdleConnsPerHost: 32}
+	defer transport.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	client := &hlstest.Client{
+		URL: r.base + "/hls/x-1/index.m3u8", HTTP: &http.Client{Transport: transport},
+		// A busy machine sends sender reports late, and parts too.
+		FMP4: true, Slack: time.Second, Jitter: 50 * time.Millisecond,
+	}
+	timer := time.AfterFunc(12*time.Second, stop)
+	defer timer.Stop()
+	rep, err := client.Watch(ctx)
+	require.NoError(t, err)
+	for _, v := range rep.Violations {
+		t.Error(v)
+	}
+	require.Len(t, rep.Renditions, 4)
+	require.Greater(t, rep.Segments, 4*4)
+	require.True(t, rep.Ended)
+}
