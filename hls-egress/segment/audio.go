@@ -22,6 +22,8 @@ func channels(c media.Codec) int {
 	return 2
 }
 
+func (opusFormat) key([][]byte) bool { return true }
+
 func (opusFormat) parameters([][]byte) [][]byte { return nil }
 
 func (f opusFormat) describe([][]byte) (description, error) {
@@ -42,6 +44,8 @@ type aacFormat struct{ whole }
 // aacConfig is the AudioSpecificConfig: object type 2, frequency index 3,
 // channel configuration 2.
 var aacConfig = []byte{0x11, 0x90}
+
+func (aacFormat) key([][]byte) bool { return true }
 
 func (aacFormat) parameters([][]byte) [][]byte { return nil }
 

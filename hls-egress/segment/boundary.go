@@ -13,8 +13,10 @@ const (
 	// start is over.
 	startAfter = 700 * time.Millisecond
 	startBy    = 1500 * time.Millisecond
-	// startAudio is how long to wait for video that was announced.
-	startAudio = 5 * time.Second
+	// startAudio is how long to wait for video that was announced, and
+	// startUnlisted for video that there was before.
+	startAudio    = 5 * time.Second
+	startUnlisted = 15 * time.Second
 	// lead is how long before the wanted instant to ask.
 	lead = 20 * time.Millisecond
 	// before is how much earlier than the request the keyframe may have been
@@ -70,8 +72,8 @@ func (l *Ladder) quiet(t *track, now time.Time) bool {
 	if t.spec.Transcoded {
 		limit = silentTranscoded
 	}
-	if !t.came {
-		return true
+	if !t.came { // it may still wait for its first keyframe
+		return t.seen.IsZero() || now.Sub(t.seen) > startBy && now.Sub(l.asked) > again
 	}
 	if now.Sub(t.arrived) < limit {
 		return false
@@ -147,7 +149,7 @@ func (l *Ladder) choose(now time.Time, earliest int64) (candidate, bool) {
 	var best candidate
 	flowing := 0
 	for _, t := range l.tracks {
-		if l.leads(t) && t.came && !l.quiet(t, now) {
+		if l.leads(t) && !l.quiet(t, now) {
 			flowing++
 		}
 	}
@@ -208,7 +210,8 @@ func (l *Ladder) decide(now time.Time) bool {
 		limit = common(l.cfg.Segment)
 	}
 	at := newest.at + limit
-	c, ok := l.choose(now, l.earliest)
+	c, ok := l.choose(now, l.soonest())
+	at = max(at, l.passed())
 	switch {
 	case c.count > 0 && c.at <= at+common(overtime):
 		if ok {
@@ -224,6 +227,21 @@ func (l *Ladder) decide(now time.Time) bool {
 		l.earliest = max(l.earliest, c.at+common(together))
 	}
 	return true
+}
+
+// soonest is the earliest instant at which the next cut may be.
+func (l *Ladder) soonest() int64 { return max(l.earliest, l.passed()) }
+
+// passed is the instant before which no cut can be any more: some rendition has
+// published what was there.
+func (l *Ladder) passed() int64 {
+	passed := int64(0)
+	for _, t := range l.tracks {
+		if t.started && t.standIn == nil && !t.segmentOver && len(t.queue) > 0 {
+			passed = max(passed, t.common(t.queue[0].Time+l.margin(t))+1)
+		}
+	}
+	return passed
 }
 
 // reached is the time of the newest sample of what makes the cuts.
@@ -260,13 +278,13 @@ func (l *Ladder) cut(c cut) {
 
 // hold is the time, in ticks of 90 kHz, before which no further cut can be.
 func (l *Ladder) hold(now time.Time) int64 {
-	slowest := int64(math.MaxInt64)
+	slowest, soonest := int64(math.MaxInt64), l.soonest()
 	for _, t := range l.tracks {
 		if !l.leads(t) || !t.came {
 			continue
 		}
 		for i := range t.queue {
-			if q := &t.queue[i]; q.Key && q.Time >= l.earliest {
+			if q := &t.queue[i]; q.Key && q.Time >= soonest {
 				slowest = min(slowest, q.Time-common(together))
 			}
 		}
@@ -275,7 +293,7 @@ func (l *Ladder) hold(now time.Time) int64 {
 		}
 	}
 	if slowest == math.MaxInt64 {
-		return l.earliest
+		return soonest
 	}
-	return max(l.earliest, slowest)
+	return max(soonest, slowest)
 }

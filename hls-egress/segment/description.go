@@ -52,6 +52,8 @@ func same(a, b [][]byte) bool {
 // format knows one codec: what a keyframe tells, and what of a Frame's units
 // goes into a sample.
 type format interface {
+	// key reports whether decoding can really begin with these units.
+	key(units [][]byte) bool
 	// parameters returns what in a keyframe's units describes it, aliasing
 	// them; describe makes the description from it.
 	parameters(units [][]byte) [][]byte

@@ -62,7 +62,7 @@ func (l *Ladder) drain(t *track, now time.Time, out *Output) {
 	if l.state != live || len(l.cuts) == 0 || t.started && t.msn+1 < l.cuts[0].msn {
 		return // too far behind to be of any use
 	}
-	if !t.started || t.standIn != nil {
+	if t.video() && (!t.started || t.standIn != nil) {
 		t.trim(t.ticks(l.cuts[len(l.cuts)-1].at) - t.scale)
 	}
 	for t.started || l.join(t, now) {
@@ -96,7 +96,7 @@ func (l *Ladder) release(t *track, c *cut, now time.Time, out *Output) {
 			limit -= l.margin(t)
 		}
 	}
-	for len(t.queue) >= 2 && t.queue[1].Time < limit {
+	for len(t.queue) >= 2 && t.queue[1].Time < limit && !t.segmentOver {
 		l.take(t, t.queue[1].Time, false, now, out)
 	}
 }
@@ -115,24 +115,27 @@ func (l *Ladder) cross(t *track, c *cut, now time.Time, out *Output) bool {
 	at := t.ticks(c.at)
 	v, i := l.resolve(t, c, now)
 	if v == wait || v == never {
+		if t.standIn == nil && i == len(t.queue) && !t.segmentOver && l.quiet(t, now) {
+			// Others may wait for the end of this segment, which they carry,
+			// before they can stand in for the next one.
+			l.close(t, i, at, now, out)
+		}
 		return false
 	}
 	end := at
-	if !t.video() {
+	if !t.video() && t.queue[i].Time <= at+t.span(nearly) {
 		end = t.queue[i].Time
 	}
-	if t.standIn == nil {
+	if t.standIn == nil && !t.segmentOver {
 		l.close(t, i, end, now, out)
 	} else if v == own {
 		t.drop(i)
 	}
 	if v == carried {
-		l.carry(t, c, now)
+		l.carry(t, l.source(t), c, now)
 		return true
 	}
-	if t.video() && t.queue[0].Time != at {
-		t.nudge(&t.queue[0], at)
-	}
+	t.stopgap(c)
 	if !t.queue[0].Key {
 		l.stats.Forced++
 	}
@@ -163,19 +166,17 @@ func (l *Ladder) close(t *track, i int, end int64, now time.Time, out *Output) {
 }
 
 // carry lets another rendition stand in from a cut on.
-func (l *Ladder) carry(t *track, c *cut, now time.Time) {
+func (l *Ladder) carry(t, by *track, c *cut, now time.Time) {
 	l.stats.StandIns++
-	t.standIn, t.started, t.segmentOver = l.source(t), true, false
+	t.standIn, t.started, t.segmentOver = by, true, false
+	if t.current == nil { // nothing of its own yet
+		t.shown, t.frameRate = by.shown, by.frameRate
+	}
 	t.msn, t.index, t.discont = c.msn, 0, c.discont
 	if t.silent.IsZero() {
 		t.silent, l.dirty = now, true
 	}
-	at := t.ticks(c.at)
-	n := 0
-	for n < len(t.queue) && t.queue[n].Time < at-l.margin(t) {
-		n++
-	}
-	t.drop(n)
+	t.trim(t.ticks(c.at) - l.margin(t))
 }
 
 // join begins a rendition at the first cut that it can begin with.
@@ -195,7 +196,7 @@ func (l *Ladder) join(t *track, now time.Time) bool {
 			return true
 		case carried:
 			if i == len(l.cuts)-1 && l.leads(t) {
-				l.carry(t, c, now)
+				l.carry(t, l.source(t), c, now)
 				return true
 			}
 		case never:
@@ -223,7 +224,7 @@ func (l *Ladder) resolve(t *track, c *cut, now time.Time) (verdict, int) {
 		if standIn && l.quiet(t, now) {
 			return carried, i
 		}
-		return wait, 0
+		return wait, i
 	}
 	reach := at + t.span(nearly)
 	for j := i; j < len(t.queue) && t.queue[j].Time <= reach; j++ {
@@ -236,7 +237,7 @@ func (l *Ladder) resolve(t *track, c *cut, now time.Time) (verdict, int) {
 	case !c.keyed && begun:
 		return own, i
 	case t.last <= reach && !l.quiet(t, now):
-		return wait, 0
+		return wait, i
 	case standIn:
 		return carried, i
 	case begun:

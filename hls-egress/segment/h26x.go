@@ -32,16 +32,20 @@ type nalCodec struct {
 	// description; the last two are SPS and PPS.
 	sets []byte
 	// junk are the types that have no place in a sample.
-	junk     []byte
-	header   int
-	nalType  func(nal []byte) byte
-	describe func(sets [][][]byte, d *description) error
+	junk   []byte
+	header int
+	// first and last are the types of slices that decoding can begin with.
+	first, last byte
+	nalType     func(nal []byte) byte
+	describe    func(sets [][][]byte, d *description) error
 }
 
 var h264Codec = &nalCodec{
 	sets:     []byte{7, 8},
 	junk:     []byte{9, 10, 11, 12}, // delimiter, end of sequence and stream, filler
 	header:   1,
+	first:    5,
+	last:     5,
 	nalType:  func(nal []byte) byte { return nal[0] & 0x1f },
 	describe: describeH264,
 }
@@ -50,8 +54,21 @@ var h265Codec = &nalCodec{
 	sets:     []byte{32, 33, 34},
 	junk:     []byte{35, 36, 37, 38},
 	header:   2,
+	first:    16, // BLA, IDR and CRA
+	last:     21,
 	nalType:  func(nal []byte) byte { return nal[0] >> 1 & 0x3f },
 	describe: describeH265,
+}
+
+func (h *h26x) key(units [][]byte) bool {
+	for _, nal := range units {
+		if len(nal) > h.codec.header {
+			if t := h.codec.nalType(nal); t >= h.codec.first && t <= h.codec.last {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (h *h26x) parameters(units [][]byte) [][]byte {

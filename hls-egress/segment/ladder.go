@@ -182,11 +182,15 @@ func (l *Ladder) Tick(now time.Time) Output {
 
 // Discontinue closes all segments, because another publisher or codec follows.
 // The next segments begin with a Discontinuity, when all renditions are ready
-// again. Add whose Spec changes and Remove what is no more.
+// again. Add those that go on, with their Spec as it is now, and Remove those
+// that do not; what is left is carried by the others as if it were silent.
 func (l *Ladder) Discontinue(now time.Time) Output {
 	var out Output
 	if l.state != ended {
 		l.discontinue(now, &out)
+		for _, t := range l.tracks {
+			t.stale = true
+		}
 	}
 	return l.finish(out)
 }

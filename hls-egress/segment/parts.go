@@ -27,7 +27,7 @@ func (l *Ladder) begin(t *track, c *cut) {
 		t.silent, l.dirty = time.Time{}, true
 	}
 	t.began, t.frames = t.queue[0].Time, 0
-	if t.video() && t.frameRate == 0 {
+	if t.video() && (t.frameRate == 0 || t.current == nil) {
 		if step := t.middle(); step > 0 {
 			t.frameRate, l.dirty = usualRate(float64(t.scale)/float64(step)), true
 		}

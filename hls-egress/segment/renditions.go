@@ -12,9 +12,6 @@ func (l *Ladder) renditions() []Rendition {
 	all := make([]Rendition, 0, len(l.tracks))
 	for _, t := range l.tracks {
 		d, rate := t.shown, t.frameRate
-		if d == nil && t.standIn != nil {
-			d, rate = t.standIn.shown, t.standIn.frameRate
-		}
 		if !t.listed || d == nil {
 			continue
 		}

@@ -6,12 +6,15 @@ import (
 
 // start waits for what the first segment can begin with.
 func (l *Ladder) start(now time.Time, out *Output) {
-	came, announced, keyed, all := false, false, false, true
+	came, announced, keyed, all, patient := false, false, false, true, startAudio
 	for _, t := range l.tracks {
 		came = came || t.came
 		if l.leads(t) {
-			announced, keyed = true, keyed || t.keys > 0
+			announced, keyed = announced || !t.stale, keyed || t.keys > 0
 			all = all && t.keys > 0
+			if t.listed {
+				patient = startUnlisted
+			}
 		}
 		t.trim(t.last - t.span(learnGOP+longestTarget))
 		if t.video() {
@@ -27,7 +30,8 @@ func (l *Ladder) start(now time.Time, out *Output) {
 	age := now.Sub(l.began)
 	switch {
 	case age < startAfter:
-	case !announced || !l.pictures() && age >= startAudio:
+	case !announced || !l.pictures() && age >= patient:
+		l.unlist()
 		l.startAudio()
 	case l.asked.IsZero():
 		if all || age >= startBy {
@@ -86,6 +90,16 @@ func (l *Ladder) startDeaf(age time.Duration) {
 		return
 	}
 	l.begins(cut{at: best.at, wall: best.wall, keyed: true})
+}
+
+// unlist takes back the video renditions that there were: their playlists
+// cannot go on where sound alone does.
+func (l *Ladder) unlist() {
+	for _, t := range l.tracks {
+		if t.video() && t.listed {
+			t.listed, l.dirty = false, true
+		}
+	}
 }
 
 // startAudio begins a Stream without pictures.
@@ -214,12 +228,16 @@ func (l *Ladder) flush(t *track, now time.Time, out *Output) {
 				t.started = false
 				return
 			}
-			l.carry(t, c, now)
+			l.carry(t, t.standIn, c, now)
 		case c == nil:
 			t.finish(l, now, out)
 			return
 		default:
-			l.close(t, t.until(t.ticks(c.at)), t.ticks(c.at), now, out)
+			if n := t.until(t.ticks(c.at)); t.segmentOver {
+				t.drop(n)
+			} else {
+				l.close(t, n, t.ticks(c.at), now, out)
+			}
 			t.stopgap(c)
 			l.begin(t, c)
 		}
@@ -235,11 +253,12 @@ func (t *track) until(at int64) int {
 	return n
 }
 
-// stopgap makes sure that there is a sample to begin a segment with: the last
-// picture again, or silence.
+// stopgap makes sure that a segment begins at its cut: with the sample that is
+// due, moved there, or, where that is too far away, with the last picture again
+// or with silence.
 func (t *track) stopgap(c *cut) {
 	at := t.ticks(c.at)
-	if len(t.queue) > 0 && t.queue[0].Key && (!t.video() || t.queue[0].Time <= at+t.span(nearly)) {
+	if len(t.queue) > 0 && (!t.queue[0].Key || t.queue[0].Time <= at+t.span(nearly)) {
 		if t.video() {
 			t.nudge(&t.queue[0], at)
 		}
@@ -251,7 +270,6 @@ func (t *track) stopgap(c *cut) {
 		q = queued{Sample: Sample{Key: true, Units: [][]byte{frame}}, size: len(frame), describes: t.newest}
 	}
 	q.Time, q.Wall = at, c.wall
-	t.trim(at + 1)
 	t.queue = append([]queued{q}, t.queue...)
 	t.bytes += q.size
 }
@@ -259,10 +277,10 @@ func (t *track) stopgap(c *cut) {
 // finish ends a rendition's last segment; its last sample is as long as the one
 // before it.
 func (t *track) finish(l *Ladder, now time.Time, out *Output) {
-	for len(t.queue) > 1 {
+	for len(t.queue) > 1 && !t.segmentOver {
 		l.take(t, t.queue[1].Time, false, now, out)
 	}
-	if len(t.queue) == 1 {
+	if len(t.queue) == 1 && !t.segmentOver {
 		l.take(t, t.queue[0].Time+max(t.interval, t.scale/1000), true, now, out)
 	}
 	t.started = false

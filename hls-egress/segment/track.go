@@ -42,7 +42,8 @@ type track struct {
 	last     int64 // time of the newest sample
 	came     bool  // there is one
 	arrived  time.Time
-	interval int64 // between the last two samples, in ticks
+	seen     time.Time // when the first one came, usable or not
+	interval int64     // between the last two samples, in ticks
 	lastKey  int64
 	gop      int64 // between the last two keyframes
 	keys     int
@@ -56,6 +57,7 @@ type track struct {
 	started bool
 	standIn *track // whose parts it carries instead of its own
 	silent  time.Time
+	stale   bool // nobody has said since the discontinuity that it goes on
 	gone    bool // it was found to be silent
 	msn     uint64
 	index   int
@@ -108,6 +110,10 @@ func (t *track) duration(ticks int64) time.Duration {
 // is of no use: what goes back in time, and what needs a keyframe that never
 // came.
 func (t *track) accept(now time.Time, s Sample) error {
+	t.stale = false
+	if t.seen.IsZero() {
+		t.seen = now
+	}
 	q := queued{Sample: s}
 	for _, unit := range s.Units {
 		q.size += len(unit)
@@ -120,10 +126,7 @@ func (t *track) accept(now time.Time, s Sample) error {
 		t.faults.Dropped++
 		return nil
 	}
-	if !t.video() {
-		q.Key = true
-	}
-	if q.Key {
+	if q.Key = !t.video() || s.Key && t.format.key(s.Units); q.Key {
 		if err := t.describe(&q); err != nil {
 			t.skip(now)
 			return err

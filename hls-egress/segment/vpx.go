@@ -25,6 +25,9 @@ type av1Format struct{}
 
 func obuType(obu []byte) byte { return obu[0] >> 3 & 0x0f }
 
+// key wants the sequence header that a sync sample begins with (section 2.5).
+func (f av1Format) key(units [][]byte) bool { return f.parameters(units) != nil }
+
 func (av1Format) parameters(units [][]byte) [][]byte {
 	for _, obu := range units {
 		if len(obu) > 1 && obuType(obu) == obuSequenceHeader {
@@ -93,6 +96,8 @@ func (av1Format) append(dst, obu []byte) []byte {
 // vp9Format is VP9: the frame, or superframe, as it is (VP Codec ISO Media File
 // Format Binding).
 type vp9Format struct{ whole }
+
+func (f vp9Format) key(units [][]byte) bool { return f.parameters(units) != nil }
 
 // parameters packs what a keyframe's header says that a vpcC needs.
 func (vp9Format) parameters(units [][]byte) [][]byte {

@@ -3,10 +3,10 @@ package segment_test
 import (
 	"encoding/hex"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
 	"github.com/freshet-live/freshet/hls-egress/segment/segtest"
@@ -67,7 +67,7 @@ type arrival struct {
 
 // world simulates a publisher, and watches what the Ladder makes of it.
 type world struct {
-	t        testing.TB
+	t        rapid.TB
 	ladder   *segment.Ladder
 	check    *segtest.Checker
 	now      time.Time
@@ -97,7 +97,7 @@ func simulcast() []*encoder {
 	return []*encoder{layer("q", 0, sps180, 1000), layer("h", 1, sps360, 2900), layer("f", 2, sps720, 10000)}
 }
 
-func newWorld(t testing.TB, cfg segment.Config, audio string, encoders ...*encoder) *world {
+func newWorld(t rapid.TB, cfg segment.Config, audio string, encoders ...*encoder) *world {
 	w := &world{
 		t: t, ladder: segment.NewLadder(cfg), now: noon, encoders: encoders, audio: audio, fps: 30,
 		base: 10 * segment.VideoTimescale,

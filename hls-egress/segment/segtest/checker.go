@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
@@ -95,6 +96,15 @@ func (c *Checker) Segments(name string) int {
 	return 0
 }
 
+// Newest returns the number of the newest part of a rendition, and whether it
+// ended its segment.
+func (c *Checker) Newest(name string) (msn uint64, last bool) {
+	if r := c.tracks[name]; r != nil {
+		return r.last.MSN, r.last.Last
+	}
+	return 0, false
+}
+
 // Rendition returns what was told last of a rendition.
 func (c *Checker) Rendition(name string) segment.Rendition { return c.newest[name] }
 
@@ -112,6 +122,12 @@ func (c *Checker) Add(out segment.Output) {
 	}
 	for name, r := range c.tracks {
 		c.bandwidth(name, r)
+	}
+	for name, r := range c.tracks {
+		gone := func(o segment.Rendition) bool { return o.Name == name }
+		if out.Renditions != nil && !slices.ContainsFunc(out.Renditions, gone) {
+			r.has = false // taken back: it may begin anew
+		}
 	}
 }
 

@@ -274,13 +274,13 @@ export class Director extends Emitter<DirectorEvents> {
   #slow(ms: number): void {
     this.#slowed = ms;
     this.#slowedAt = performance.now();
-    this.whep.delay(ms);
+    this.whep.delay.set(ms);
   }
 
   #over(path: Path, seam: Seam | undefined): void {
     const previous = this.engine.state;
     this.stage.show(path);
-    if (path === "whep") this.whep.release();
+    if (path === "whep") this.whep.delay.release();
     const state = this.engine.state;
     if (this.#quality !== undefined) this.#keepQuality();
     this.emit("path", { path, seam });

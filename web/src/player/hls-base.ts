@@ -1,5 +1,6 @@
 import { Emitter } from "../wire/emitter.ts";
 import type { Engine, EngineEvents } from "./engine.ts";
+import type { PlayerFigures } from "./figures.ts";
 import { type HlsFacts, hlsState, hlsWords } from "./hls-state.ts";
 import { probe } from "./probe.ts";
 import type { PlayerState } from "./state.ts";
@@ -93,6 +94,7 @@ export abstract class HlsBase extends Emitter<EngineEvents> {
     this.join(video);
   }
 
+  abstract sample(): Promise<PlayerFigures | undefined>;
   /** Begins to load; `join` may have come before or comes after. */
   protected abstract open(): void;
   /** Puts what is loaded and the element together. */
@@ -129,6 +131,7 @@ export abstract class HlsBase extends Emitter<EngineEvents> {
     this.set({ flowing: now - this.#movedAt < QUIET || video.paused, growing });
     if (now - this.#told < PROGRESS) return;
     this.#told = now;
+    void this.sample();
     this.emit("change", undefined);
   }
 

@@ -65,7 +65,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
       .map((label, i) => ({
         id: labels.indexOf(label) === i ? `hls:${label}` : `hls:${label}-${i}`,
         label: label === "0p" ? `Level ${i + 1}` : label,
-        bitrate: this.#hls?.levels[i]?.bitrate ?? 0,
+        bitrate: this.#hls?.levels[i]?.averageBitrate ?? 0,
       }))
       .reverse();
   }
@@ -130,7 +130,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     return this.#pilot && captureAt(this.#pilot.fragments, frame.mediaTime);
   }
 
-  async sample(): Promise<PlayerFigures | undefined> {
+  override async sample(): Promise<PlayerFigures | undefined> {
     if (this.#hls && this.#pilot && this.video) {
       this.figures = hlsFigures(this.#hls, this.#pilot, this.video, this.figures);
     }

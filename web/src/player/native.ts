@@ -75,7 +75,7 @@ export class NativeEngine extends HlsBase implements PlaylistEngine {
     return zero === undefined ? undefined : zero + frame.mediaTime * 1000;
   }
 
-  async sample(): Promise<PlayerFigures | undefined> {
+  override async sample(): Promise<PlayerFigures | undefined> {
     if (this.video) this.figures = plainFigures(this.video, this.behind, this.figures);
     return this.figures;
   }

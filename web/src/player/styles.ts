@@ -116,7 +116,8 @@ export const controlStyles = css`
   @container (width < 520px) {
     .volume { display: none; }
     .bar { padding: 14px 2px 4px; }
-    .key { width: 40px; }
+    .key { width: 36px; }
+    .edge:has(b) :is(i, span) { display: none; }
     .quality, .edge { width: auto; padding: 0 7px; }
   }
   @media (prefers-reduced-motion: reduce) {

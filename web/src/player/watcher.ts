@@ -4,6 +4,7 @@ import { layerLabel, type QualityLayer } from "../wire/layers.ts";
 import { RequestError } from "../wire/problem.ts";
 import { type Reading, readStats } from "../wire/stats.ts";
 import { RtpClock } from "./capture.ts";
+import { Delay } from "./delay.ts";
 import type { Engine, EngineEvents, Quality } from "./engine.ts";
 import { figures, type PlayerFigures } from "./figures.ts";
 import type { WhepFacts } from "./path.ts";
@@ -13,9 +14,6 @@ import { Steadiness } from "./steadiness.ts";
 /** How often statistics are read, in ms: more often while waiting for media. */
 const LIVE_INTERVAL = 1000;
 const EAGER_INTERVAL = 400;
-/** By how much the delay shrinks, in ms, and how often. */
-const SLIDE_STEP = 25;
-const SLIDE_INTERVAL = 250;
 /** A frame older than this, in ms, says nothing of what is played now. */
 const MOST_AGE = 200;
 /** Media that stays away this long has stopped, in ms. */
@@ -29,6 +27,8 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
   /** WHEP is live only. */
   readonly window = undefined;
   readonly client: WhepClient;
+  /** How much later it plays than it could. */
+  readonly delay = new Delay(() => this.client.connection);
   state: PlayerState = "idle";
   /** Why the last try failed, for people. */
   reason = "";
@@ -59,8 +59,6 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
   #retryAfter: number | undefined;
   #video: HTMLVideoElement | undefined;
   #frame: VideoFrameCallbackMetadata | undefined;
-  #delay = 0;
-  #slide: ReturnType<typeof setInterval> | undefined;
   readonly #clock = new RtpClock();
   readonly #steadiness = new Steadiness();
   #answered = { audio: true, video: true };
@@ -94,7 +92,7 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
       this.#offered = offered;
       this.#reading = undefined;
       this.#clock.reset();
-      this.#setDelay(this.#delay);
+      this.delay.apply();
       this.#set({ publication: "unknown", away: undefined, flowing: false });
     });
   }
@@ -160,34 +158,10 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
     return frame.rtpTimestamp === undefined ? undefined : this.#clock.capture(frame.rtpTimestamp);
   }
 
-  /** Asks the browser to play so many ms behind, as far as it can. */
-  delay(ms: number): void {
-    clearInterval(this.#slide);
-    this.#setDelay(ms);
-  }
-
-  /** Comes nearer to live again, so slowly that nobody notices. */
-  release(): void {
-    clearInterval(this.#slide);
-    if (!this.#delay) return;
-    this.#slide = setInterval(() => {
-      this.#setDelay((this.#delay ?? 0) - SLIDE_STEP);
-      if (!this.#delay) clearInterval(this.#slide);
-    }, SLIDE_INTERVAL);
-  }
-
-  #setDelay(ms: number): void {
-    this.#delay = Math.min(4000, Math.max(0, Math.round(ms)));
-    for (const receiver of this.client.connection?.getReceivers() ?? []) {
-      (receiver as { jitterBufferTarget?: number | null }).jitterBufferTarget = this.#delay || null;
-    }
-  }
-
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    clearInterval(this.#slide);
-    this.#delay = 0;
+    this.delay.set(0);
     // A stream that has lost its tracks has ended for the element, even when new ones come.
     if (this.#video) this.#video.srcObject = null;
     this.#frame = undefined;
