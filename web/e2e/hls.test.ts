@@ -16,7 +16,7 @@ import { figures, pictureHeight } from "./support/pages.ts";
 import { Server } from "./support/server.ts";
 
 /** How long the run is that measures the latency, in seconds; 60 for figures to be quoted. */
-const RUN = Number(process.env.FRESHET_E2E_RUN ?? 12);
+const RUN = Number(process.env.E2E_RUN ?? 12);
 
 let server: Server;
 let browser: Awaited<ReturnType<typeof openChromium>>;
