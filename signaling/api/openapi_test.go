@@ -24,8 +24,9 @@ func names(of reflect.Type) (out []string) {
 			out = append(out, names(f.Type)...)
 			continue
 		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		out = append(out, name)
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "-" {
+			out = append(out, name)
+		}
 	}
 	slices.Sort(out)
 	return out
