@@ -34,6 +34,7 @@ func (v *Viewer) SetLimit(l forward.Limit) error {
 	}
 	v.worker.inbox.post(func(now time.Time) {
 		v.video.selector.SetLimit(l)
+		v.video.thin()
 		v.declare(now)
 		v.wantKeyframe(now)
 	})

@@ -105,7 +105,7 @@ func (v *Viewer) replay(now time.Time, t *track, l *media.Layer, key *media.Pack
 		return false
 	}
 	t.selector.Start(l)
-	t.munger.Thin(t.temporal)
+	t.munger.Thin(t.layersOfTarget())
 	t.munger.Replay(l, key, plan)
 	t.cursor.Begin(l, key.Seq)
 	requests := 0

@@ -33,7 +33,7 @@ type track struct {
 
 	selector forward.Selector
 	munger   forward.Munger
-	temporal int          // temporal layers that the Target may have; 0: all
+	temporal int          // temporal layers that the path carries; 0: all
 	format   *CodecParams // of the current Layer
 	picked   struct {     // the last answer of pick: a Track's Layers share a codec
 		codec media.Codec
@@ -121,7 +121,7 @@ func (t *track) admit(l *media.Layer, p *media.Packet) bool {
 		}
 		t.cursor.Stop()
 		t.replay = replayState{}
-		t.munger.Thin(t.temporal)
+		t.munger.Thin(t.layersOfTarget())
 		t.munger.Switch(l, p)
 	}
 	return t.cursor.Pass(l, p)
@@ -188,15 +188,25 @@ func (t *track) original(p *media.Packet, out forward.Out) outgoing {
 	return outgoing{packet: p, out: out, seq: out.Seq, ssrc: t.ssrc, payloadType: t.format.PayloadType}
 }
 
-// thin sets how many temporal layers go out: those that the allocation allows,
-// and the base alone while the viewer waits to leave a Layer that is too much.
+// thin sets how many temporal layers go out: those that the path and the
+// viewer's choice allow, and the base alone while it waits to leave a Layer that
+// is too much.
 func (t *track) thin() {
-	layers := t.temporal
 	current, target := t.selector.Current(), t.selector.Target()
 	if current != nil && target != nil && target.Rank < current.Rank && target.Epoch == current.Epoch {
-		layers = 1
+		t.munger.Thin(1)
+		return
 	}
-	t.munger.Thin(layers)
+	t.munger.Thin(t.layersOfTarget())
+}
+
+// layersOfTarget is how many temporal layers the Target may have, 0 for all.
+func (t *track) layersOfTarget() int {
+	limit := t.selector.Limit().Temporal
+	if limit == 0 || t.temporal != 0 && t.temporal < limit {
+		return t.temporal
+	}
+	return limit
 }
 
 // writeRTP puts one packet into the Batch: header, extensions, payload with

@@ -296,4 +296,10 @@ func TestThinWhileLeavingALayer(t *testing.T) {
 	require.True(t, goesOut(0, 0, true), "the lower Layer's keyframe")
 	require.True(t, goesOut(0, 1, false))
 	require.False(t, goesOut(0, 2, false))
+	x.selector.SetLimit(forward.Limit{Temporal: 1})
+	x.thin()
+	require.False(t, goesOut(0, 1, false), "the viewer's choice")
+	x.selector.SetLimit(forward.Limit{Temporal: 3})
+	x.thin()
+	require.Equal(t, 2, x.layersOfTarget(), "within what the path carries")
 }

@@ -15,6 +15,9 @@ type Limit struct {
 	// Ranks is how many ranks may be used, counted from the lowest; 0: all.
 	// A viewer that asks for at most spatial layer n gets Ranks n+1.
 	Ranks int
+	// Temporal is how many temporal layers of VP8 may be sent, from the base;
+	// 0: all. It holds with a RID too.
+	Temporal int
 }
 
 // Selector decides which Layer of one Track a viewer gets. A change of Layer

@@ -48,7 +48,7 @@ func (w world) Publisher(stream string) (time.Time, rtc.SessionStats, bool) {
 func (w world) EachViewer(_ string, f func(time.Time, fanout.ViewerStats)) {
 	f(since, fanout.ViewerStats{
 		Connected: true, RID: "q", TargetRID: "f", RTT: time.Millisecond, Packets: 7, Estimate: 400_000, Target: 900_000,
-		Signal: "transport-cc", Paused: true, Waiting: true, Probes: 3, Replays: 2, SRTPProfile: "AEAD_AES_128_GCM",
+		Signal: "transport-cc", Temporal: 1, Paused: true, Waiting: true, Probes: 3, Replays: 2, SRTPProfile: "AEAD_AES_128_GCM",
 	})
 }
 
@@ -113,7 +113,7 @@ func TestStream(t *testing.T) {
 	status, body := serve(demo(), gate{}, nil, "/api/v1/streams/demo")
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, demoJSON+`,"viewerSessions":[{"since":"2026-01-02T03:04:05Z","connected":true,"rid":"q","targetRid":"f",
-		"paused":true,"waiting":true,"estimate":400000,"target":900000,"signal":"transport-cc","rttMs":1,"loss":0,
+		"paused":true,"waiting":true,"estimate":400000,"target":900000,"signal":"transport-cc","temporalLayers":1,"rttMs":1,"loss":0,
 		"packets":7,"bytes":0,"retransmitted":0,"nacks":0,"plis":0,"replays":2,"probes":3,"dropped":0,"undecodable":false,
 		"srtpProfile":"AEAD_AES_128_GCM"}]}`, body)
 	for _, path := range []string{"/api/v1/streams/none", "/api/v1/streams/-bad", "/api/v1/none", "/api/v1/streams/"} {

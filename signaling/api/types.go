@@ -97,9 +97,11 @@ type Viewer struct {
 	// Estimate is what the path carries as far as known, Target what a better
 	// Layer takes, 0 when the viewer has the best; both in bit/s. Signal names
 	// what the estimate rests on.
-	Estimate uint64  `json:"estimate"`
-	Target   uint64  `json:"target"`
-	Signal   string  `json:"signal"`
+	Estimate uint64 `json:"estimate"`
+	Target   uint64 `json:"target"`
+	Signal   string `json:"signal"`
+	// Temporal is how many temporal layers of VP8 the path carries, 0 for all.
+	Temporal int     `json:"temporalLayers"`
 	RTTMs    float64 `json:"rttMs"`
 	// Loss is the share of packets lost, 0 to 1.
 	Loss          float64 `json:"loss"`
@@ -152,7 +154,7 @@ func describeViewer(since time.Time, v fanout.ViewerStats) Viewer {
 		Since: since, Connected: v.Connected, RID: v.RID, TargetRID: v.TargetRID, Paused: v.Paused, Waiting: v.Waiting,
 		Estimate: v.Estimate, Target: v.Target, Signal: v.Signal, RTTMs: millis(v.RTT), Loss: v.Loss,
 		Packets: v.Packets, Bytes: v.Bytes, Retransmitted: v.Retransmitted, NACKs: v.NACKs, PLIs: v.PLIs,
-		Replays: v.Replays, Probes: v.Probes, Dropped: v.Dropped, Undecodable: v.Undecodable, SRTPProfile: v.SRTPProfile,
+		Temporal: v.Temporal, Replays: v.Replays, Probes: v.Probes, Dropped: v.Dropped, Undecodable: v.Undecodable, SRTPProfile: v.SRTPProfile,
 	}
 }
 

@@ -18,7 +18,7 @@ func snapshot(state media.State, epoch uint64, viewers int, rids ...string) *med
 	s := &media.Snapshot{Name: "demo", State: state, Epoch: epoch, Viewers: viewers}
 	for i, rid := range rids {
 		l := &media.Layer{Kind: media.Video, Codec: media.Codec{Name: media.VP8}, RID: rid, Rank: i, Epoch: epoch}
-		l.SetStatus(media.LayerStatus{Active: true, Bitrate: uint64(100_000 * (i + 1)), Width: 320 * (i + 1), Height: 180 * (i + 1)})
+		l.SetStatus(media.LayerStatus{Active: true, Bitrate: uint64(100_000 * (i + 1)), Width: 320 * (i + 1), Height: 180 * (i + 1), Upper: [3]uint64{10_000}})
 		s.Video = append(s.Video, l)
 		s.Active = append(s.Active, true)
 	}

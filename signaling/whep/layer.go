@@ -90,10 +90,10 @@ func (q layerRequest) automatic() bool { return q == layerRequest{MediaID: q.Med
 // limit says to the Selector what a request says. Of Layers that are not there
 // the error is a 409: later they may be.
 func (q layerRequest) limit(snap *media.Snapshot) (forward.Limit, error) {
-	if q.TemporalLayerID != nil || q.MaxTemporalLayerID != nil {
-		return forward.Limit{}, httpx.Fail(http.StatusConflict, "temporal layers cannot be chosen: frames are not thinned")
-	}
 	var l forward.Limit
+	if err := q.temporal(snap, &l); err != nil {
+		return l, err
+	}
 	switch {
 	case q.RID != "":
 		known := slices.ContainsFunc(snap.Video, func(v *media.Layer) bool { return v.RID == q.RID })
@@ -118,4 +118,32 @@ func (q layerRequest) limit(snap *media.Snapshot) (forward.Limit, error) {
 		l.MaxHeight = *q.MaxHeight
 	}
 	return l, nil
+}
+
+// temporal says how many temporal layers a request allows. Only VP8 can be
+// thinned, and only a layer that is there can be chosen; a bound holds for what
+// comes later too.
+func (q layerRequest) temporal(snap *media.Snapshot, l *forward.Limit) error {
+	if q.TemporalLayerID == nil && q.MaxTemporalLayerID == nil {
+		return nil
+	}
+	most := 0
+	for _, v := range snap.Video {
+		if v.Codec.Name != media.VP8 {
+			return httpx.Fail(http.StatusConflict, "temporal layers of %s cannot be chosen", v.Codec.Name)
+		}
+		status := v.Status()
+		layers, _ := status.Temporal(0)
+		most = max(most, layers)
+	}
+	if id := q.TemporalLayerID; id != nil {
+		if *id >= most {
+			return httpx.Fail(http.StatusConflict, "the stream has %d temporal layers at present", most)
+		}
+		l.Temporal = *id + 1
+	}
+	if id := q.MaxTemporalLayerID; id != nil && (l.Temporal == 0 || *id < l.Temporal) {
+		l.Temporal = *id + 1
+	}
+	return nil
 }
