@@ -37,12 +37,12 @@ var banner = template.Must(template.New("banner").Parse(`
 
 `))
 
-// printBanner writes the banner for a server that listens on addr.
-func printBanner(w io.Writer, addr net.Addr, keys bool) error {
+// printBanner writes the banner for a server at a URL.
+func printBanner(w io.Writer, base string, keys bool) error {
 	data := struct {
 		Version, Base, Token, Auth string
 		Keys                       bool
-	}{Version: version, Base: baseURL(addr), Keys: keys, Token: "anything, for example demo"}
+	}{Version: version, Base: base, Keys: keys, Token: "anything, for example demo"}
 	if keys {
 		data.Token, data.Auth = "a publish token, see below", "-authorization TOKEN "
 	}

@@ -13,6 +13,8 @@ type serveCmd struct {
 	Insecure bool   `name:"insecure" help:"Serve everybody without keys, on any address."`
 
 	HTTP      *string  `name:"http.listen" placeholder:"HOST:PORT" help:"Pages, WHIP, WHEP and API (default 127.0.0.1:8080)."`
+	TLSCert   *string  `name:"http.tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain: http.listen speaks HTTPS."`
+	TLSKey    *string  `name:"http.tls-key" placeholder:"FILE" help:"PEM file with the certificate's key."`
 	Media     *string  `name:"media.listen" placeholder:"HOST:PORT" help:"RTP over UDP (default: as http.listen)."`
 	MediaTCP  *string  `name:"media.tcp-listen" placeholder:"HOST:PORT" help:"RTP over TCP (default: the next port; off: none)."`
 	PublicIP  []string `name:"media.public-ip" placeholder:"IP" help:"Address that the world reaches media.listen by; repeatable."`
@@ -44,6 +46,8 @@ func (c *serveCmd) overrides() []config.Override {
 		}
 	}
 	add("http.listen", c.HTTP)
+	add("http.tls-cert", c.TLSCert)
+	add("http.tls-key", c.TLSKey)
 	add("media.listen", c.Media)
 	add("media.tcp-listen", c.MediaTCP)
 	list("media.public-ip", c.PublicIP)

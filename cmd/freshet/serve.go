@@ -10,6 +10,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -48,7 +49,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := printBanner(s.stdout, srv.public.Addr(), len(set.Auth.Keys) > 0); err != nil {
+	if err := printBanner(s.stdout, srv.base(), len(set.Auth.Keys) > 0); err != nil {
 		return errors.Join(err, srv.Close())
 	}
 	srv.reload = func() error {
@@ -66,7 +67,8 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 type server struct {
 	log    *slog.Logger
 	public net.Listener
-	admin  net.Listener // nil: off
+	cert   *httpx.Certificate // of public; nil: no TLS
+	admin  net.Listener       // nil: off
 	access access
 	hub    *hub.Hub
 	engine *fanout.Engine
@@ -95,6 +97,11 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.access.set(set.Auth.Keys, log); err != nil {
 		return nil, err
 	}
+	if set.HTTP.TLSCert != "" {
+		if s.cert, err = httpx.NewCertificate(set.HTTP.TLSCert, set.HTTP.TLSKey, log); err != nil {
+			return nil, fmt.Errorf("http.tls-cert: %w", err)
+		}
+	}
 	if s.public, err = listen("http.listen", set.HTTP.Listen); err != nil {
 		return nil, err
 	}
@@ -115,6 +122,14 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	s.handler = s.routes(set, site, pages)
 	s.ops = opsHandler(reg)
 	return s, nil
+}
+
+// base is how a browser on this machine reaches the server.
+func (s *server) base() string {
+	if s.cert != nil {
+		return "https" + strings.TrimPrefix(baseURL(s.public.Addr()), "http")
+	}
+	return baseURL(s.public.Addr())
 }
 
 func listen(key, addr string) (net.Listener, error) {
@@ -229,9 +244,9 @@ func (s *server) Run(ctx context.Context) error {
 		g.Go(func() error { return s.hls.Run(ctx) })
 	}
 	g.Go(func() error { return s.reloadOnHangup(ctx) })
-	g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.public, s.handler, s.log) })
+	g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.public, s.cert, s.handler, s.log) })
 	if s.admin != nil {
-		g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.admin, s.ops, s.log) })
+		g.Go(func() error { return serveHTTP(ctx, s.ingest.Ready(), s.admin, nil, s.ops, s.log) })
 	}
 	return g.Wait()
 }
@@ -256,10 +271,11 @@ func (s *server) reloadOnHangup(ctx context.Context) error {
 	}
 }
 
-// serveHTTP serves one listener from ready until ctx ends. Clients that come
+// serveHTTP serves one listener from ready until ctx ends, by TLS and HTTP/2 if
+// there is a certificate. Clients that come
 // earlier wait: the banner is out, and nobody shall get a 503 for being quick.
 // Requests end with ctx, event streams at once.
-func serveHTTP(ctx context.Context, ready <-chan struct{}, l net.Listener, h http.Handler, log *slog.Logger) error {
+func serveHTTP(ctx context.Context, ready <-chan struct{}, l net.Listener, cert *httpx.Certificate, h http.Handler, log *slog.Logger) error {
 	select {
 	case <-ready:
 	case <-ctx.Done():
@@ -276,7 +292,13 @@ func serveHTTP(ctx context.Context, ready <-chan struct{}, l net.Listener, h htt
 		}
 		return nil
 	})
-	err := srv.Serve(httpx.Listener{Listener: l})
+	var err error
+	if cert != nil {
+		srv.TLSConfig = cert.Config()
+		err = srv.ServeTLS(l, "", "")
+	} else {
+		err = srv.Serve(httpx.Listener{Listener: l})
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

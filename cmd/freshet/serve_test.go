@@ -20,7 +20,7 @@ func TestEarlyClientsWait(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- serveHTTP(ctx, ready, l, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- serveHTTP(ctx, ready, l, nil, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) }()
 
 	conn, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestStoppedBeforeReady(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, serveHTTP(ctx, nil, l, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, serveHTTP(ctx, nil, l, nil, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
 	_, err = l.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 }

@@ -20,6 +20,9 @@ import (
 type settings struct {
 	HTTP struct {
 		Listen string `yaml:"listen"`
+		// TLSCert and TLSKey are PEM files; both or none.
+		TLSCert string `yaml:"tls-cert"`
+		TLSKey  string `yaml:"tls-key"`
 	} `yaml:"http"`
 	Media struct {
 		Listen     string   `yaml:"listen"`
@@ -150,6 +153,9 @@ func (s *settings) check() error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
 		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", s.Log.Level)
+	}
+	if (s.HTTP.TLSCert == "") != (s.HTTP.TLSKey == "") {
+		return errors.New("http.tls-cert: a certificate needs its key, and a key its certificate: set http.tls-key too")
 	}
 	if s.Stream.ReconnectWindow <= 0 {
 		return errors.New("stream.reconnect-window: must be longer than 0s")

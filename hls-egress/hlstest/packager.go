@@ -86,12 +86,7 @@ func (p *Packager) Remove(name string) {
 
 // Discontinue begins the next segment with a discontinuity and new
 // initialization sections.
-func (p *Packager) Discontinue() {
-	p.discontinue = true
-	for name, in := range p.inits {
-		p.inits[name] = &segment.Init{Rendition: name, ID: in.ID + 1, Data: noise(600)}
-	}
-}
+func (p *Packager) Discontinue() { p.discontinue = true }
 
 // StartsSegment reports whether the next part begins a segment.
 func (p *Packager) StartsSegment() bool { return p.part == 0 }
@@ -103,6 +98,13 @@ func (p *Packager) Next(now time.Time) segment.Output {
 		out.Renditions = append([]segment.Rendition{}, p.specs...)
 		p.changed = false
 	}
+	broken := p.discontinue && p.part == 0
+	if broken {
+		p.discontinue = false
+		for name, in := range p.inits {
+			p.inits[name] = &segment.Init{Rendition: name, ID: in.ID + 1, Data: noise(600)}
+		}
+	}
 	last := time.Duration(p.part+1)*p.Part >= p.Segment
 	for _, r := range p.specs {
 		size := p.Size
@@ -113,15 +115,13 @@ func (p *Packager) Next(now time.Time) segment.Output {
 			Rendition: r.Name, MSN: p.msn, Index: p.part, Init: p.inits[r.Name], Data: noise(size),
 			Time: p.time, Wall: p.Start.Add(p.time), Duration: p.Part,
 			Independent: p.part == 0 || r.Kind == media.Audio, Last: last,
-			Discontinuity: p.discontinue && p.part == 0, Ready: now,
+			Discontinuity: broken, Ready: now,
 		})
 	}
 	p.time += p.Part
 	p.part++
 	if last {
-		p.msn, p.part, p.discontinue = p.msn+1, 0, false
-	} else if p.part == 1 {
-		p.discontinue = false
+		p.msn, p.part = p.msn+1, 0
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package origin
 
 import (
 	"context"
-	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -13,9 +12,14 @@ import (
 	"github.com/freshet-live/freshet/hls-egress/hlstest"
 )
 
-// server serves the rig's Stream and makes it live.
-func (r *rig) server(ctx context.Context) *httptest.Server {
-	srv := httptest.NewServer(r.handler)
+// server serves the rig's Stream and makes it live, with TLS by HTTP/2.
+func (r *rig) server(ctx context.Context, secure bool) *httptest.Server {
+	srv := httptest.NewUnstartedServer(r.handler)
+	if srv.EnableHTTP2 = secure; secure {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
 	r.t.Cleanup(srv.Close)
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
@@ -27,21 +31,25 @@ func (r *rig) server(ctx context.Context) *httptest.Server {
 // The strict client follows three renditions with sound through a
 // discontinuity, and finds nothing to complain of.
 func TestStrictClient(t *testing.T) {
-	r := newRig(t, 3)
-	r.p.Start = time.Now().Add(-60 * time.Second)
-	r.parts(300)
-	srv := r.server(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-	defer cancel()
-	client := &hlstest.Client{
-		URL: srv.URL + "/hls/demo/index.m3u8", HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}, SameClock: true,
+	for name, secure := range map[string]bool{"plain": false, "HTTP2": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 3)
+			r.p.Start = time.Now().Add(-60 * time.Second)
+			r.parts(293)
+			r.p.Discontinue()
+			r.parts(7)
+			srv := r.server(t.Context(), secure)
+			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+			defer cancel()
+			client := &hlstest.Client{URL: srv.URL + "/hls/demo/index.m3u8", HTTP: srv.Client(), SameClock: true, Slack: time.Second}
+			rep, err := client.Watch(ctx)
+			require.NoError(t, err)
+			require.Empty(t, rep.Violations)
+			require.Len(t, rep.Renditions, 4)
+			require.Greater(t, rep.Reloads, 4*20)
+			require.Greater(t, rep.Parts, 4*20)
+			require.Greater(t, rep.Segments, 4*3)
+			require.Equal(t, 4, rep.Discontinuities)
+		})
 	}
-	defer client.HTTP.CloseIdleConnections()
-	rep, err := client.Watch(ctx)
-	require.NoError(t, err)
-	require.Empty(t, rep.Violations)
-	require.Len(t, rep.Renditions, 4)
-	require.Greater(t, rep.Reloads, 4*30)
-	require.Greater(t, rep.Parts, 4*25)
-	require.Greater(t, rep.Segments, 4*4)
 }
