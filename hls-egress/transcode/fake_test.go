@@ -33,12 +33,9 @@ func fake(t testing.TB, body string) (path, file string) {
 	return path, file
 }
 
-// quick has no patience.
+// quick does not wait long after failures.
 func quick(path string) Config {
-	return Config{
-		Path: path, Hang: 300 * time.Millisecond, Slow: 400 * time.Millisecond,
-		Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Retries: 3,
-	}
+	return Config{Path: path, Hang: patience, Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Retries: 3}
 }
 
 // stream writes made-up samples at 30/s from now on, until the test ends or
@@ -108,7 +105,11 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path, _ := fake(t, c.script)
-			s, reg := supervise(t, quick(path))
+			cfg := quick(path)
+			if c.reason == "hang" {
+				cfg.Hang = 300 * time.Millisecond
+			}
+			s, reg := supervise(t, cfg)
 			b := newBasket()
 			p, err := s.Start(videoJob(media.H264, 0, 0), b.put)
 			require.NoError(t, err)
@@ -124,7 +125,7 @@ func TestFailures(t *testing.T) {
 func TestSlow(t *testing.T) {
 	path, _ := fake(t, "while head -c 1000 >/dev/null; do sleep 0.1; done")
 	cfg := quick(path)
-	cfg.Hang, cfg.Slow = time.Minute, 2*time.Second
+	cfg.Slow = 2 * time.Second
 	s, reg := supervise(t, cfg)
 	p, err := s.Start(videoJob(media.H264, 0, 0), newBasket().put)
 	require.NoError(t, err)

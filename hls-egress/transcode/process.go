@@ -185,15 +185,8 @@ func (p *Process) shut() {
 	p.queue.stop()
 }
 
-// next waits for the next sample, not longer than a time, when that is not 0.
-// False means that the time is up or ctx has ended.
-func (p *Process) next(ctx context.Context, longest time.Duration) (segment.Sample, bool) {
-	var timeout <-chan time.Time
-	if longest > 0 {
-		timer := time.NewTimer(longest)
-		defer timer.Stop()
-		timeout = timer.C
-	}
+// next waits for the next sample. False means that ctx has ended.
+func (p *Process) next(ctx context.Context) (segment.Sample, bool) {
 	for {
 		p.mu.Lock()
 		s, ok := p.queue.pop()
@@ -203,8 +196,6 @@ func (p *Process) next(ctx context.Context, longest time.Duration) (segment.Samp
 		}
 		select {
 		case <-p.wake:
-		case <-timeout:
-			return s, false
 		case <-ctx.Done():
 			return s, false
 		}

@@ -105,18 +105,11 @@ func (r *run) write(ctx context.Context) error {
 	if _, err := r.child.stdin.Write(r.p.job.header()); err != nil {
 		return errExit
 	}
-	var silence silence
 	var buf, payload []byte
 	for {
-		s, ok := r.p.next(ctx, silence.wait(time.Now()))
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // why it ends is known
-		}
-		came := ok
-		if !came {
-			if s, ok = silence.fill(time.Now()); !ok {
-				continue
-			}
+		s, ok := r.p.next(ctx)
+		if !ok {
+			return nil
 		}
 		at, ok, err := r.enter(s)
 		if err != nil {
@@ -124,9 +117,6 @@ func (r *run) write(ctx context.Context) error {
 		}
 		if !ok {
 			continue
-		}
-		if came && r.p.job.Kind == media.Audio {
-			silence.packet(time.Now(), s)
 		}
 		payload = appendPayload(payload[:0], r.p.job.From.Name, s.Units)
 		buf = appendCluster(buf[:0], at, s.Key, payload)

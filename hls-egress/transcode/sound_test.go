@@ -1,10 +1,8 @@
 package transcode
 
 import (
-	"bytes"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/stretchr/testify/require"
@@ -100,61 +98,4 @@ func TestSlewedClock(t *testing.T) {
 	for i, r := range all {
 		require.EqualValues(t, clip[0].Time+int64(i)*aacFrame, r.Sample.Time)
 	}
-}
-
-// TestDTX: while nobody speaks, silence comes out.
-func TestDTX(t *testing.T) {
-	s, _ := supervise(t, Config{})
-	clip := sounds(t, beep)
-	b := newBasket()
-	p, err := s.Start(audioJob(), b.put)
-	require.NoError(t, err)
-	for _, s := range clip[:10] {
-		p.Write(s)
-	}
-	// 200 ms of sound, then nothing for more than half a second.
-	b.until(t, reached(clip[0].Time+30*960, 0))
-	// The tone comes when it should all the same.
-	later := clip[60:]
-	feed(t, p, b, later, segment.AudioTimescale)
-	all := b.until(t, reached(later[len(later)-1].Time, 4*aacFrame))
-	p.Stop()
-	<-p.Done()
-	for i, r := range all {
-		require.EqualValues(t, clip[0].Time+int64(i)*aacFrame, r.Sample.Time)
-	}
-	require.InDelta(t, onset(t, played(t, clip)), onset(t, decodedAAC(t, all)), 5*48)
-}
-
-func TestSilence(t *testing.T) {
-	var f silence
-	now := time.Unix(1000, 0)
-	require.Zero(t, f.wait(now), "nothing before the first packet")
-	_, ok := f.fill(now.Add(time.Hour))
-	require.False(t, ok)
-
-	f.packet(now, segment.Sample{Time: 48000, Wall: epoch, Units: [][]byte{{0xF8, 0xFF, 0xFE}}})
-	require.Equal(t, 220*time.Millisecond, f.wait(now))
-	_, ok = f.fill(now.Add(219 * time.Millisecond))
-	require.False(t, ok, "a repair may still come")
-	s, ok := f.fill(now.Add(220 * time.Millisecond))
-	require.True(t, ok)
-	require.EqualValues(t, 48960, s.Time)
-	require.Equal(t, epoch.Add(20*time.Millisecond), s.Wall)
-	require.True(t, s.Key)
-	require.Equal(t, 20*time.Millisecond, f.wait(now.Add(220*time.Millisecond)))
-
-	n := 1
-	for ; ok; n++ {
-		s, ok = f.fill(now.Add(time.Hour))
-		require.True(t, !ok || s.Time == 48960+int64(n)*960)
-	}
-	n--
-	require.Equal(t, 50, n, "one second in all")
-	require.Zero(t, f.wait(now.Add(time.Hour)))
-
-	f.packet(now, segment.Sample{Time: 96000, Units: [][]byte{bytes.Repeat([]byte{0}, 40)}}) // SILK, 10 ms
-	s, ok = f.fill(now.Add(time.Second))
-	require.True(t, ok, "a packet ends the gap")
-	require.EqualValues(t, 96480, s.Time)
 }

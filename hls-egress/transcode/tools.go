@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,9 @@ import (
 // ErrUnavailable is wrapped by what says why a Job cannot be done here.
 var ErrUnavailable = errors.New("transcode: unavailable")
 
-// lookTimeout bounds how long ffmpeg may take to list its codecs.
-const lookTimeout = 5 * time.Second
+// lookTimeout bounds how long ffmpeg may take to list its codecs. It takes 50 ms;
+// but a machine that is very busy must not be taken for one without ffmpeg.
+const lookTimeout = 30 * time.Second
 
 // tools is what an ffmpeg can do.
 type tools struct {
@@ -29,6 +31,8 @@ type tools struct {
 
 // look asks the program for its codecs.
 func look(ctx context.Context, path string) (tools, error) {
+	runtime.LockOSThread() // see tame
+	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var stdout, stderr limited

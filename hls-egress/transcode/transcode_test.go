@@ -84,12 +84,12 @@ func reached(at, behind int64) func([]Result) bool {
 	}
 }
 
-// feed writes a clip, never more than half a second ahead of what comes out.
+// feed writes a clip. What comes out is never more than half a second behind.
 func feed(t testing.TB, p *Process, b *basket, clip []segment.Sample, scale int64) {
 	t.Helper()
 	for i, s := range clip {
-		if i > 0 && s.Time > clip[0].Time+scale/2 {
-			b.until(t, reached(s.Time, scale/2))
+		if i > 0 && clip[i-1].Time > clip[0].Time+scale/2 {
+			b.until(t, reached(clip[i-1].Time, scale/2))
 		}
 		p.Write(s)
 	}

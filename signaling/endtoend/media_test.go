@@ -64,7 +64,7 @@ func TestChooseLayers(t *testing.T) { // R3, R19, E57, E60, E61
 	s := start(t, options{})
 	s.publish("demo", "", "q", "h", "f")
 	v := s.watch("demo")
-	require.Len(t, v.links, 2)
+	require.Len(t, v.links, 3, "events, layers, and the playlist")
 	events := v.events("layers")
 	for range 3 { // layers show up one by one
 		layers := event(t, events, "layers")

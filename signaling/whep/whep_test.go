@@ -134,7 +134,6 @@ func newRig(snap *media.Snapshot) *rig {
 	h := New(Config{
 		Site: site, Auth: tokens{}, Engine: f, Streams: st, Log: slog.New(slog.DiscardHandler),
 		Candidates: func() []string { return []string{candidate} },
-		Playlist:   func(stream string) string { return "/hls/" + stream + "/index.m3u8" },
 	})
 	mux := http.NewServeMux()
 	h.Register(mux)
@@ -248,13 +247,13 @@ func TestEngineErrors(t *testing.T) { // E34
 		resp := g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer"))
 		require.Equal(t, status, resp.StatusCode)
 		require.Equal(t, status == 503, resp.Header.Get("Retry-After") != "")
-		require.Equal(t, status == 503, resp.Header.Get("Link") != "")
 	}
 }
 
 func TestNoSeat(t *testing.T) {
 	const link = `</hls/demo/index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"`
 	g := newRig(nil)
+	g.playlist = func(stream string) string { return "/hls/" + stream + "/index.m3u8" }
 	require.Contains(t, g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer")).Header.Values("Link"), link)
 	g.fan.err = fmt.Errorf("%w: %w", fanout.ErrBusy, &seats.Refusal{Reason: seats.CPU, RetryAfter: 7 * time.Second})
 	resp := g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer"))
@@ -262,7 +261,16 @@ func TestNoSeat(t *testing.T) {
 	require.Equal(t, "7", resp.Header.Get("Retry-After"))
 	require.Equal(t, []string{link}, resp.Header.Values("Link"))
 
+	g.fan.err = fmt.Errorf("another: %w", fanout.ErrBusy)
+	resp = g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer"))
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	require.Equal(t, []string{link}, resp.Header.Values("Link"))
+	g.fan.err = fanout.ErrParams
+	require.Empty(t, g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer")).Header.Values("Link"))
+
 	g.playlist = nil // there is no HLS
+	g.fan.err = fanout.ErrBusy
 	require.Empty(t, g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer")).Header.Values("Link"))
 	g.fan.err = nil
 	require.NotContains(t, g.do(http.MethodPost, "/whep/demo", offer(t, "draft-whep-offer")).Header.Values("Link"), link)
