@@ -50,11 +50,11 @@ func startChild(ctx context.Context, path string, args []string, nice int) (_ *c
 	tame(cmd)
 	cmd.Env = environ()
 	c := &child{cmd: cmd}
-	if c.stdin, err = cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errStart, err)
+	if c.stdin, err = quietly(cmd.StdinPipe()); err != nil {
+		return nil, err
 	}
-	if c.stdout, err = cmd.StdoutPipe(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errStart, err)
+	if c.stdout, err = quietly(cmd.StdoutPipe()); err != nil {
+		return nil, err
 	}
 	if c.stderr, err = cmd.StderrPipe(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	// worst, and that would count as the server's. The kernel notes when a
 	// datagram comes in, so nothing is told late by it.
 	pollTime = time.Millisecond
+	// niceness lets the server, and the publishers here, go first where all share
+	// the processors.
+	niceness = 10
 )
 
 // shard reads the sockets of many peers on one goroutine.
@@ -110,6 +114,8 @@ func (s *shard) run(ctx context.Context) error {
 	defer close(s.ended)
 	defer unix.Close(s.epoll)
 	defer s.runPosted()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the shard
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness)
 	poll := time.NewTicker(pollTime)
 	defer poll.Stop()
 	next := s.now() + tickTime

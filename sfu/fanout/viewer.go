@@ -271,7 +271,9 @@ func (v *Viewer) tick(now time.Time) {
 	if v.video != nil && now.Sub(v.video.asked) >= keyframeRetry {
 		v.wantKeyframe(now)
 	}
-	v.allocate(now)
+	if now.Sub(v.adapt.heard) >= coarse { // else feedback has just brought it about
+		v.allocate(now)
+	}
 	v.publish()
 }
 
