@@ -57,9 +57,9 @@ func TestDecoder(t *testing.T) {
 			d := newDecoder()
 			for n, p := range clip {
 				for i, payload := range p.payloads {
-					if spoil && n > 0 && i == len(p.payloads)-1 {
+					if spoil && n > 0 && i == p.stamped+1 {
 						payload = append([]byte(nil), payload...)
-						for j := len(payload) / 2; j < len(payload); j++ {
+						for j := 8; j < min(200, len(payload)); j++ {
 							payload[j] ^= 0x5a
 						}
 					}

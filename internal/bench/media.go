@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,8 +46,8 @@ type picture struct {
 	size     int // bytes of all payloads
 }
 
-// loadClip reads a clip and pads it to a bitrate: a SEI message with user
-// data before each picture carries the stamp and the padding.
+// loadClip reads a clip and pads it to a bitrate. A SEI message with user data
+// before each picture carries the stamp.
 func loadClip(name string, bitrate Bits) ([]picture, error) {
 	raw, err := clips.ReadFile("assets/" + name + ".h264")
 	if err != nil {
@@ -85,18 +86,22 @@ func loadClip(name string, bitrate Bits) ([]picture, error) {
 }
 
 // packetize makes the payloads of a picture (RFC 6184 section 5): the
-// parameter sets in one STAP-A, a SEI message with the stamp and about so many
-// bytes of padding, the slice. The message fills whole packets, so that a
-// picture's packets are as alike as an encoder's that knows no padding.
+// parameter sets in one STAP-A, a SEI message with the stamp, the slice with
+// about so many bytes of padding.
+//
+// The padding is zero words behind the slice's data (ITU-T H.264 section
+// 7.3.2.10), which decoders skip. As a NAL unit of its own it would be legal
+// where CABAC is not used, too, but Chromium does not put a picture together
+// any more of which a packet came late behind the fragments of such a unit.
 func packetize(sets [][]byte, slice []byte, padding int) picture {
 	var p picture
 	if len(sets) > 0 {
 		p.payloads = append(p.payloads, aggregate(sets...))
 	}
 	p.stamped = len(p.payloads)
-	sei := stampSEI(0)
-	if packets := (padding + maxPayload/2) / maxPayload; packets > 1 {
-		sei = stampSEISized(1 + packets*fuRoom)
+	sei := stampSEI()
+	if padding > 0 {
+		slice = append(slices.Clone(slice), bytes.Repeat([]byte{0, 0, 3}, (padding+2)/3)...)
 	}
 	if both := aggregate(sei, slice); len(both) <= maxPayload {
 		p.payloads = append(p.payloads, both)
@@ -153,31 +158,12 @@ const (
 	stampBits = 60
 )
 
-func stampSEI(padding int) []byte {
+func stampSEI() []byte {
 	const unregistered = 5
-	size := len(stampUUID) + stampSize + padding
-	out := []byte{nalSEI, unregistered}
-	for n := size; ; n -= 255 {
-		if n < 255 {
-			out = append(out, byte(n))
-			break
-		}
-		out = append(out, 255)
-	}
+	out := []byte{nalSEI, unregistered, byte(len(stampUUID) + stampSize)}
 	out = append(out, stampUUID[:]...)
 	out = append(out, bytes.Repeat([]byte{0x80}, stampSize)...)
-	out = append(out, bytes.Repeat([]byte{0x55}, padding)...)
 	return append(out, 0x80) // the stop bit
-}
-
-// stampSEISized returns a message of so many bytes. Where the length's own
-// size stands in the way it is one byte shorter.
-func stampSEISized(size int) []byte {
-	padding := size - len(stampSEI(0))
-	for len(stampSEI(padding)) > size {
-		padding--
-	}
-	return stampSEI(padding)
 }
 
 func putStamp(b []byte, at time.Duration, rank int8) {

@@ -54,6 +54,9 @@ func TestPicturesComeApartAgain(t *testing.T) {
 		require.NoError(t, nals.Unmarshal(stream))
 		for _, n := range nals {
 			if n[0]&nalType != nalSEI {
+				for bytes.HasSuffix(n, []byte{0, 0, 3}) {
+					n = n[:len(n)-3]
+				}
 				got = append(append(got, 0, 0, 1), n...)
 			}
 		}

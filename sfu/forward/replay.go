@@ -142,10 +142,11 @@ type Verdict uint8
 const (
 	// NoReplay: there is no keyframe, or it is too long ago.
 	NoReplay Verdict = iota
-	// StillOnly: the path is too slow to catch up before the next keyframe
-	// comes. The cached one can be shown until then.
+	// StillOnly: the path is too slow to catch up. The cached keyframe can be
+	// shown until the next one comes.
 	StillOnly
-	// CatchUp: replay from the keyframe by the plan.
+	// CatchUp: replay from the keyframe by the plan, up to the edge or to the
+	// next keyframe.
 	CatchUp
 )
 
@@ -192,11 +193,18 @@ func PlanReplay(l *media.Layer, key *media.Packet, now time.Time, rate uint64) (
 	if lag == 0 {
 		return c, CatchUp
 	}
-	limit := maxCatchup
-	if in, ok := l.NextKeyframe(now); ok && in > 0 {
-		limit = in
+	if c.Speed < MinSpeed {
+		return c, StillOnly
 	}
-	if c.Speed < MinSpeed || (lag+c.Hold.Seconds())/(c.Speed-1) > limit.Seconds() {
+	if in, ok := l.NextKeyframe(now); ok && in > 0 && in <= maxCatchup {
+		// The viewer jumps to the next keyframe when it comes. Until then a
+		// picture of the past that moves is better than one that stands still.
+		if c.Hold >= in {
+			return c, StillOnly
+		}
+		return c, CatchUp
+	}
+	if (lag+c.Hold.Seconds())/(c.Speed-1) > maxCatchup.Seconds() {
 		return c, StillOnly
 	}
 	return c, CatchUp

@@ -212,7 +212,11 @@ func TestPlanReplay(t *testing.T) {
 	e.KeyframeCame(now.Add(-500 * time.Millisecond))
 	e.KeyframeCame(now)
 	_, verdict = PlanReplay(e.Layer, key, now, 4_500_000)
-	require.Equal(t, StillOnly, verdict, "half a second is too short to catch up")
+	require.Equal(t, CatchUp, verdict, "half a second is too short to catch up, and long to stand still")
+	e.KeyframeCame(now.Add(-300 * time.Millisecond))
+	e.KeyframeCame(now.Add(-100 * time.Millisecond))
+	_, verdict = PlanReplay(e.Layer, key, now, 4_500_000)
+	require.Equal(t, StillOnly, verdict, "the next keyframe comes before this one is there")
 
 	_, verdict = PlanReplay(e.Layer, key, began.Add(MaxReplayAge+time.Second), 20_000_000)
 	require.Equal(t, NoReplay, verdict, "too old")

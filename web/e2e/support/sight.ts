@@ -1,0 +1,67 @@
+import type { Page } from "playwright-core";
+
+/** A picture that was shown: when, in ms of the page's clock, and how many lines it had. */
+export interface Shown {
+  at: number;
+  height: number;
+}
+
+/** What a viewer saw between two instants. */
+export interface Sight {
+  /** Time without a new picture in ms, in pauses of more than 200 ms. */
+  frozen: number;
+  /** Pictures per second. */
+  rate: number;
+}
+
+/** Notes every picture that a page's player shows from now on. */
+export async function observe(page: Page): Promise<void> {
+  await page.getByTestId("video").evaluate((video: HTMLVideoElement) => {
+    const seen: Shown[] = [];
+    Object.assign(window, { seen });
+    const look = (at: number) => {
+      seen.push({ at, height: video.videoHeight });
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+  });
+}
+
+/** All that was shown since observe. */
+export function shown(page: Page): Promise<Shown[]> {
+  return page.evaluate(() => (window as unknown as { seen: Shown[] }).seen);
+}
+
+/** The page's clock, in ms. */
+export function clock(page: Page): Promise<number> {
+  return page.evaluate(() => performance.now());
+}
+
+export function between(seen: Shown[], from: number, to: number): Sight {
+  let frozen = 0;
+  let last = from;
+  let n = 0;
+  const pause = (until: number) => {
+    if (until - last > 200) frozen += until - last;
+  };
+  for (const { at } of seen) {
+    if (at <= from || at > to) continue;
+    pause(at);
+    last = at;
+    n++;
+  }
+  pause(to);
+  return { frozen: Math.round(frozen), rate: Math.round((n * 10_000) / (to - from)) / 10 };
+}
+
+/** How long after an instant the first picture was shown that fits, in ms; undefined: never. */
+export function firstAfter(seen: Shown[], after: number, fits: (height: number) => boolean): number | undefined {
+  const found = seen.find(({ at, height }) => at > after && fits(height));
+  return found && Math.round(found.at - after);
+}
+
+/** The value below which the share q of some values lies. */
+export function quantile(values: number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
