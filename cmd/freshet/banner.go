@@ -17,6 +17,9 @@ var banner = template.Must(template.New("banner").Parse(`
 
   WHIP         {{.Base}}/whip/demo
   WHEP         {{.Base}}/whep/demo
+{{- if .HLS}}
+  LL-HLS       {{.Base}}/hls/demo/index.m3u8
+{{- end}}
 
   OBS 30+      Settings > Stream:  Service WHIP, Server {{.Base}}/whip/demo
                Bearer Token: {{.Token}}
@@ -38,11 +41,11 @@ var banner = template.Must(template.New("banner").Parse(`
 `))
 
 // printBanner writes the banner for a server at a URL.
-func printBanner(w io.Writer, base string, keys bool) error {
+func printBanner(w io.Writer, base string, keys, hls bool) error {
 	data := struct {
 		Version, Base, Token, Auth string
-		Keys                       bool
-	}{Version: version, Base: base, Keys: keys, Token: "anything, for example demo"}
+		Keys, HLS                  bool
+	}{Version: version, Base: base, Keys: keys, HLS: hls, Token: "anything, for example demo"}
 	if keys {
 		data.Token, data.Auth = "a publish token, see below", "-authorization TOKEN "
 	}

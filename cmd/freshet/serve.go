@@ -49,7 +49,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := printBanner(s.stdout, srv.base(), len(set.Auth.Keys) > 0); err != nil {
+	if err := printBanner(s.stdout, srv.base(), len(set.Auth.Keys) > 0, srv.hls != nil); err != nil {
 		return errors.Join(err, srv.Close())
 	}
 	srv.reload = func() error {
