@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./support/browser.ts";
-import { expectPicture, goLive, picture, pictureHeight, playerState, watch } from "./support/pages.ts";
+import { expectPicture, figures, goLive, picture, pictureHeight, playerState, watch } from "./support/pages.ts";
 import { Server } from "./support/server.ts";
 
 let server: Server;
@@ -117,4 +117,56 @@ test("the broadcaster reads how the stream does", async () => {
   const card = overview.locator('[data-testid="stream"][data-stream="fit"]');
   await card.getByTestId("health").waitFor();
   for (const page of [studio, viewer, overview]) await page.close();
+});
+
+/** The session URL that a watch page gets. */
+async function watchSession(name: string): Promise<{ viewer: Page; session: string }> {
+  const viewer = await browser.page("about:blank");
+  const created = viewer.waitForResponse((r) => r.request().method() === "POST" && r.status() === 201);
+  await viewer.goto(`${server.base}/watch/${name}`);
+  const session = (await created).headers().location ?? "";
+  await playerState(viewer, "live");
+  return { viewer, session };
+}
+
+/** Frames decoded in some seconds, as a share of those that the layer has. */
+async function share(name: string, viewer: Page): Promise<number> {
+  const before = (await figures(viewer)).framesDecoded;
+  let sent = 0;
+  const seconds = 4;
+  for (let i = 0; i < seconds; i++) {
+    await viewer.waitForTimeout(1000);
+    sent += (await stream(name)).video.layers[0]?.frameRate ?? 0;
+  }
+  return ((await figures(viewer)).framesDecoded - before) / sent;
+}
+
+// Chromium sends VP8 simulcast in three temporal layers by itself.
+test("VP8 plays on without its upper temporal layers", async () => {
+  const studio = await goLive(browser, server, "thin", "VP8");
+  const { viewer, session } = await watchSession("thin");
+  const limit = async (body: object) => {
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch(`${server.base}${session}/layer`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ mediaId: "1", rid: "q", ...body }),
+    });
+    expect(answer.status, await answer.text()).toBe(200);
+    await pictureHeight(viewer, 180);
+    await viewer.waitForTimeout(1000);
+  };
+  await limit({});
+  const whole = await share("thin", viewer);
+  await limit({ maxTemporalLayerId: 0 });
+  const base = await share("thin", viewer);
+  await limit({});
+  const again = await share("thin", viewer);
+  console.log(`decoded of what is sent: ${whole.toFixed(2)}, ${base.toFixed(2)}, ${again.toFixed(2)}`);
+  expect(whole).toBeGreaterThan(0.7);
+  expect(base).toBeGreaterThan(0.1);
+  expect(base).toBeLessThan(0.5);
+  expect(again).toBeGreaterThan(0.7);
+  await viewer.close();
+  await studio.close();
 });
