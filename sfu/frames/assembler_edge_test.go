@@ -231,11 +231,18 @@ func TestAssembleBeginsWithAFrame(t *testing.T) {
 	require.Empty(t, f.a.Tick(f.now.Add(defaultWait)))
 	require.Empty(t, f.push(4, true, h264Delta...), "still the same Frame")
 	require.True(t, f.push(5, true, h264Delta...)[0].Lost)
+
+	f.push(6, false, h264Delta...)
+	f.seq++
+	f.push(6, false, h264PPS, 1)
+	f.push(6, true, h264More...)
+	require.Empty(t, f.a.Tick(f.now.Add(defaultWait)), "what might begin a Frame, in the midst of one")
 }
 
 // Numbers that jump, either way, cost a few Packets.
 func TestAssembleJumps(t *testing.T) {
 	for name, jump := range map[string]func(uint64) uint64{
+		"back, and in time":    func(seq uint64) uint64 { return seq - 20_000 },
 		"ahead":                func(seq uint64) uint64 { return seq + 20_000 },
 		"far ahead":            func(seq uint64) uint64 { return seq + 1<<40 },
 		"back":                 func(seq uint64) uint64 { return seq - 20_000 },
@@ -245,7 +252,11 @@ func TestAssembleJumps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFeed(t, media.H264)
 			f.seq = 1 << 20
-			f.push(1, true, h264Key...)
+			first := uint32(1)
+			if name == "back, and in time" {
+				first = 1000
+			}
+			f.push(first, true, h264Key...)
 			if jump != nil {
 				f.seq = jump(f.seq)
 			} else {
@@ -261,6 +272,18 @@ func TestAssembleJumps(t *testing.T) {
 			require.GreaterOrEqual(t, got, 2)
 		})
 	}
+}
+
+// Nor does the History of a Layer whose live Packets came first.
+func TestAssembleLateHistory(t *testing.T) {
+	f := newFeed(t, media.H264)
+	old := f.now
+	f.seq = 1 << 20
+	f.push(9000, true, h264Key...)
+	for seq := uint64(1<<20 - 3*maxWaiting); seq < 1<<20; seq++ {
+		require.Empty(t, f.a.Push(f.now, &media.Packet{Seq: seq, Timestamp: 5, Arrival: old, Marker: true, Payload: h264Key}))
+	}
+	require.Len(t, f.push(9001, true, h264Delta...), 1)
 }
 
 // A burst of late repairs does not look like a new beginning.
