@@ -180,7 +180,7 @@ func (l *Ladder) publish(t *track, p Part, out *Output) {
 	if t.rate.add(len(p.Data), p.Duration, p.Last, l.segment) || !t.listed {
 		l.dirty = true
 	}
-	t.listed = true
+	t.listed, t.next = true, p.MSN+1
 	if p.Index == 0 && len(t.kept) > 0 && t.kept[0].MSN+keptSegments < p.MSN {
 		n := 0
 		for n < len(t.kept) && t.kept[n].MSN+keptSegments < p.MSN {
@@ -190,7 +190,9 @@ func (l *Ladder) publish(t *track, p Part, out *Output) {
 	}
 	t.kept = append(t.kept, p)
 	t.segmentOver = p.Last
-	out.Parts = append(out.Parts, p)
+	if !t.leaving {
+		out.Parts = append(out.Parts, p)
+	}
 }
 
 // copy passes on what the rendition that stands in has of the present segment.
@@ -211,7 +213,7 @@ func (l *Ladder) copy(t *track, now time.Time, out *Output) {
 func (l *Ladder) source(t *track) *track {
 	var below, above *track
 	for _, o := range l.tracks {
-		if o == t || !o.started || o.standIn != nil || o.spec.Kind != media.Video ||
+		if o == t || !o.started || o.leaving || o.standIn != nil || o.spec.Kind != media.Video ||
 			o.spec.Codec.Name != t.spec.Codec.Name {
 			continue
 		}

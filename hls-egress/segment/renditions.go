@@ -12,7 +12,7 @@ func (l *Ladder) renditions() []Rendition {
 	all := make([]Rendition, 0, len(l.tracks))
 	for _, t := range l.tracks {
 		d, rate := t.shown, t.frameRate
-		if !t.listed || d == nil {
+		if !t.listed || d == nil || t.leaving {
 			continue
 		}
 		t.rate.declared = max(t.rate.declared, t.spec.guess(d.width, d.height, rate))

@@ -57,13 +57,15 @@ type track struct {
 	started bool
 	standIn *track // whose parts it carries instead of its own
 	silent  time.Time
+	leaving bool // it was removed, but others still carry its media
 	stale   bool // nobody has said since the discontinuity that it goes on
 	gone    bool // it was found to be silent
 	msn     uint64
 	index   int
 	open    []queued // the samples of the part that is not complete
 	discont bool
-	listed  bool // something of it was published
+	listed  bool   // something of it was published
+	next    uint64 // the segment after the newest that was published
 	// segmentOver is set when the last part of segment msn was published.
 	segmentOver bool
 	init        *Init
