@@ -163,25 +163,37 @@ func (l *Ladder) partTarget() time.Duration {
 	return best
 }
 
-// fits counts the renditions that can make full parts of two lengths, and
-// reports whether all can make one. AAC may come later.
+// fits counts the renditions that can make full parts of two lengths, give or
+// take their slack, and reports whether all can make one.
 func (l *Ladder) fits(target time.Duration) (choices int, ok bool) {
-	frames := []time.Duration{1024 * time.Second / AudioTimescale}
-	for _, t := range l.tracks {
-		if frame := t.duration(t.middle()); frame > 0 {
-			frames = append(frames, frame)
-		}
+	full := time.Duration(fullPart * float64(target))
+	if choices = lengths(1024*time.Second/AudioTimescale, full, target); choices == 0 { // AAC may come later
+		return 0, false
 	}
-	for _, frame := range frames {
-		n := target / frame
-		if n == 0 || float64(n*frame) < fullPart*float64(target) {
+	for _, t := range l.tracks {
+		frame := t.duration(t.pace)
+		if frame <= 0 {
+			continue
+		}
+		if t.video() {
+			frame = time.Duration(float64(time.Second) / usualRate(float64(time.Second)/float64(frame)))
+		}
+		slack := time.Duration(0)
+		if t.video() {
+			slack = frame * slackPercent / 100
+		}
+		// The last part, which nothing may move, needs some room.
+		if lengths(frame, full, target-slack/2) == 0 {
 			return 0, false
 		}
-		if float64((n-1)*frame) >= fullPart*float64(target) {
-			choices++
-		}
+		choices += min(lengths(frame, full-slack/2, target+slack/2), 2)
 	}
 	return choices, true
+}
+
+// lengths counts the multiples of frame from least to most.
+func lengths(frame, least, most time.Duration) int {
+	return int(most/frame - (least-1)/frame)
 }
 
 // paused reports whether a sample ends a pause of all video, or of a Stream of
