@@ -55,11 +55,11 @@ func fromCommon(ticks int64) time.Duration {
 // leads reports whether a rendition's keyframes make the cuts: those of the
 // publisher, or, when none of them can be packaged, the transcoded ones.
 func (l *Ladder) leads(t *track) bool {
-	if !t.video() || !t.spec.Transcoded {
-		return t.video()
+	if !t.video() || !t.spec.Transcoded || t.leaving {
+		return t.video() && !t.leaving
 	}
 	for _, o := range l.tracks {
-		if o.video() && !o.spec.Transcoded {
+		if o.video() && !o.spec.Transcoded && !o.leaving {
 			return false
 		}
 	}
@@ -69,6 +69,9 @@ func (l *Ladder) leads(t *track) bool {
 // quiet reports whether a rendition has fallen silent while others go on.
 func (l *Ladder) quiet(t *track, now time.Time) bool {
 	limit := silentAfter
+	if t.leaving {
+		return true
+	}
 	if t.spec.Transcoded {
 		limit = silentTranscoded
 	}
@@ -222,7 +225,7 @@ func (l *Ladder) decide(now time.Time) bool {
 	case l.reached() < at:
 		return false
 	}
-	l.cut(cut{at: at, wall: newest.wall.Add(fromCommon(limit))})
+	l.cut(cut{at: at, wall: newest.wall.Add(fromCommon(at - newest.at))})
 	if c.count > 0 { // a keyframe after a pause begins this segment, not one more
 		l.earliest = max(l.earliest, c.at+common(together))
 	}

@@ -179,30 +179,56 @@ func (l *Ladder) carry(t, by *track, c *cut, now time.Time) {
 	t.trim(t.ticks(c.at) - l.margin(t))
 }
 
-// join begins a rendition at the first cut that it can begin with.
+// join begins a rendition at a cut that it can begin with: one that was there
+// before the discontinuity goes on where it ended, a new one as early as it
+// can.
 func (l *Ladder) join(t *track, now time.Time) bool {
-	for i := range l.cuts {
-		c := &l.cuts[i]
-		v, n := l.resolve(t, c, now)
-		switch v {
-		case wait:
-			return false
-		case own:
-			t.drop(n)
-			if t.video() {
-				t.nudge(&t.queue[0], t.ticks(c.at))
+	if t.listed {
+		c := l.cutOf(t.next)
+		if c != nil {
+			if v, n := l.resolve(t, c, now); v != never {
+				return l.joinAt(t, c, v, n, now)
 			}
-			l.begin(t, c)
-			return true
-		case carried:
-			if i == len(l.cuts)-1 && l.leads(t) {
-				l.carry(t, l.source(t), c, now)
-				return true
-			}
-		case never:
 		}
+		if t.next < l.cuts[len(l.cuts)-1].msn {
+			t.listed, l.dirty = false, true // its playlist has a hole: it has to begin anew
+		}
+		return false
+	}
+	for i := l.joins(t); i < len(l.cuts); i++ {
+		v, n := l.resolve(t, &l.cuts[i], now)
+		if v == never || v == carried && (i < len(l.cuts)-1 || !l.leads(t)) {
+			continue
+		}
+		return l.joinAt(t, &l.cuts[i], v, n, now)
 	}
 	return false
+}
+
+// joins returns the first cut that a new rendition may begin with. For audio
+// that is the last one before its first sample.
+func (l *Ladder) joins(t *track) int {
+	first := 0
+	for i := range l.cuts {
+		if !t.video() && len(t.queue) > 0 && t.ticks(l.cuts[i].at) <= t.queue[0].Time {
+			first = i
+		}
+	}
+	return first
+}
+
+func (l *Ladder) joinAt(t *track, c *cut, v verdict, n int, now time.Time) bool {
+	switch v {
+	case own:
+		t.drop(n)
+		t.stopgap(c)
+		l.begin(t, c)
+	case carried:
+		l.carry(t, l.source(t), c, now)
+	case wait, never:
+		return false
+	}
+	return true
 }
 
 // resolve finds what becomes of a rendition at a cut: which of its queued

@@ -116,7 +116,7 @@ func (l *Ladder) Add(_ time.Time, s Spec) error {
 	if err != nil {
 		return fmt.Errorf("rendition %q: %w", s.Name, err)
 	}
-	i := slices.IndexFunc(l.tracks, func(o *track) bool { return o.spec.Name == s.Name })
+	i := slices.IndexFunc(l.tracks, func(o *track) bool { return o.spec.Name == s.Name && !o.leaving })
 	switch {
 	case l.state == ended, i < 0 && len(l.tracks) >= maxRenditions:
 		return fmt.Errorf("%w: %q", ErrRendition, s.Name)
@@ -127,7 +127,7 @@ func (l *Ladder) Add(_ time.Time, s Spec) error {
 	default:
 		// Numbers of initialization sections go on.
 		o := l.tracks[i]
-		t.inits, t.rate, t.listed, t.shown = o.inits, o.rate, o.listed, o.shown
+		t.inits, t.rate, t.listed, t.next, t.shown = o.inits, o.rate, o.listed, o.next, o.shown
 		l.tracks[i] = t
 	}
 	return nil
@@ -137,12 +137,21 @@ func (l *Ladder) Add(_ time.Time, s Spec) error {
 func (l *Ladder) Remove(now time.Time, name string) Output {
 	var out Output
 	if t := l.find(name); t != nil {
-		l.flush(t, now, &out)
-		l.drainAll(now, &out)
-		l.tracks = slices.DeleteFunc(l.tracks, func(o *track) bool { return o == t })
+		if l.carries(t) {
+			// Others need the end of its segment, which is at the next cut.
+			t.leaving = true
+		} else {
+			l.flush(t, now, &out)
+			l.tracks = slices.DeleteFunc(l.tracks, func(o *track) bool { return o == t })
+		}
 		l.dirty = true
 	}
 	return l.finish(out)
+}
+
+// carries reports whether another rendition has the media of t.
+func (l *Ladder) carries(t *track) bool {
+	return slices.ContainsFunc(l.tracks, func(o *track) bool { return o.standIn == t })
 }
 
 // Write takes the next sample of a rendition. Samples of one rendition come in
@@ -153,7 +162,7 @@ func (l *Ladder) Write(now time.Time, name string, s Sample) Output {
 	if t == nil || l.state == ended {
 		return out
 	}
-	if l.paused(t, s.Time) {
+	if l.paused(t, &s) {
 		l.discontinue(now, &out)
 	}
 	if err := t.accept(now, s); err != nil {
@@ -207,7 +216,7 @@ func (l *Ladder) End(now time.Time) Output {
 
 func (l *Ladder) find(name string) *track {
 	for _, t := range l.tracks {
-		if t.spec.Name == name {
+		if t.spec.Name == name && !t.leaving {
 			return t
 		}
 	}
@@ -222,6 +231,7 @@ func (l *Ladder) run(now time.Time, out *Output) {
 	for l.state == live && l.decide(now) {
 	}
 	l.drainAll(now, out)
+	l.tracks = slices.DeleteFunc(l.tracks, func(t *track) bool { return t.leaving && !l.carries(t) })
 }
 
 func (l *Ladder) finish(out Output) Output {

@@ -46,7 +46,25 @@ func TestDroppedFrames(t *testing.T) {
 	w.run(60 * time.Second)
 	w.good()
 	require.Equal(t, 29, w.check.Segments("q"))
-	require.Equal(t, 30.0, w.check.Rendition("q").FrameRate, "what it codes at most")
+	require.Equal(t, 24.0, w.check.Rendition("q").FrameRate)
+}
+
+// Cameras do not keep time to the millisecond, and have rates of all kinds.
+func TestCameras(t *testing.T) {
+	for _, fps := range []int{10, 12, 15, 20, 24, 25, 30, 48, 50, 60} {
+		w := newWorld(t, segment.Config{}, segment.AAC, simulcast()...)
+		w.fps, w.jitter = fps, int64(9000/fps) // a tenth of a frame each way
+		for _, e := range w.encoders {
+			e.keyDelay = e.delay + 8*time.Millisecond
+		}
+		w.run(30 * time.Second)
+		w.good()
+		require.Equal(t, 14, w.check.Segments("f"), fps)
+		require.Equal(t, float64(fps), w.check.Rendition("f").FrameRate)
+		require.Zero(t, w.ladder.Stats().LongParts)
+		part, _ := w.ladder.Target()
+		t.Log(fps, part, w.check.Parts("f"), w.check.Parts("audio"))
+	}
 }
 
 // Rule 8: a Layer that falls silent is carried by the next lower one, and comes

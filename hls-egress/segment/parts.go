@@ -15,6 +15,9 @@ const (
 	// share of PART-TARGET: so it neither grows too long nor becomes a stump
 	// when the keyframe comes two frames early or late.
 	tailPart = 0.71
+	// slackPercent is how far a picture may be moved, in percent of its
+	// duration, to end a part.
+	slackPercent = 20
 	// maxNudge is how much earlier a frame may be shown than it was captured so
 	// that a part keeps to PART-TARGET after a pause.
 	maxNudge = 250 * time.Millisecond
@@ -28,7 +31,7 @@ func (l *Ladder) begin(t *track, c *cut) {
 	}
 	t.began, t.frames = t.queue[0].Time, 0
 	if t.video() && (t.frameRate == 0 || t.current == nil) {
-		if step := t.middle(); step > 0 {
+		if step := t.pace; step > 0 {
 			t.frameRate, l.dirty = usualRate(float64(t.scale)/float64(step)), true
 		}
 	}
@@ -64,27 +67,58 @@ func (l *Ladder) take(t *track, ends int64, last bool, now time.Time, out *Outpu
 		return
 	}
 	target, full := t.span(l.part), l.fullPart(t)
-	if len(t.open) > 0 && ends-t.open[0].Time > target {
+	limit := target
+	if !last {
+		limit += t.slack()
+	}
+	if len(t.open) > 0 && ends-t.open[0].Time > limit {
 		l.split(t, &q, ends, last, now, out)
 	}
 	start := q.Time
 	if len(t.open) > 0 {
 		start = t.open[0].Time
 	}
-	if !last && ends-start > target {
-		if to := start + target; to > q.Time && ends-to <= t.span(maxNudge) {
-			t.nudge(&t.queue[0], to)
-			ends = to
-		}
+	if !last {
+		ends = t.fit(start, ends, full, target)
 	}
 	q.ends = ends
 	t.open = append(t.open, q)
 	length := ends - start
 	if last {
 		l.emit(t, true, now, out)
-	} else if length >= full && (length+t.interval/2 >= l.plan(t, start) || length+t.interval > target) {
+	} else if length >= full && (length+t.pace/2 >= l.plan(t, start) || length+t.pace > limit) {
 		l.emit(t, false, now, out)
 	}
+}
+
+// slack is how far the limits of a part may be from the nearest sample, which
+// is moved there: cameras do not keep time to the millisecond.
+func (t *track) slack() int64 {
+	if !t.video() {
+		return 0
+	}
+	return t.pace * slackPercent / 100
+}
+
+// fit moves the next sample a little where a part that ends with it would be
+// just too short or too long. After a pause it is moved further.
+func (t *track) fit(start, ends, full, target int64) int64 {
+	length, to := ends-start, ends
+	switch {
+	case length < full && length >= full-t.slack() && (len(t.queue) == 1 || t.queue[1].Time > start+full):
+		to = start + full
+	case length > target && length-target <= t.span(maxNudge):
+		to = start + target
+	}
+	last := start
+	if len(t.open) > 0 {
+		last = t.open[len(t.open)-1].ends
+	}
+	if to == ends || to <= last {
+		return ends
+	}
+	t.nudge(&t.queue[0], to)
+	return to
 }
 
 // split closes the open part before q, with which it would be too long.
@@ -119,9 +153,9 @@ func (l *Ladder) plan(t *track, start int64) int64 {
 	}
 	// The shortest and the longest full part of whole frames.
 	least, most := l.fullPart(t), target
-	if t.interval > 0 {
-		least = min((least+t.interval-1)/t.interval*t.interval, target)
-		most = max(most/t.interval*t.interval, least)
+	if t.pace > 0 {
+		least = min((least-t.slack()+t.pace-1)/t.pace*t.pace, target)
+		most = max((most+t.slack())/t.pace*t.pace, least)
 	}
 	parts, off := int64(1), int64(math.MaxInt64)
 	for n := rest / least; n > 0 && off > 0; n-- {
@@ -132,7 +166,7 @@ func (l *Ladder) plan(t *track, start int64) int64 {
 			break
 		}
 	}
-	return min(max((rest-tail)/parts, least), most)
+	return min(max((rest-tail)/parts, least), target)
 }
 
 // expectedEnd is where the segment of a rendition will end by what is known,
@@ -180,7 +214,7 @@ func (l *Ladder) publish(t *track, p Part, out *Output) {
 	if t.rate.add(len(p.Data), p.Duration, p.Last, l.segment) || !t.listed {
 		l.dirty = true
 	}
-	t.listed = true
+	t.listed, t.next = true, p.MSN+1
 	if p.Index == 0 && len(t.kept) > 0 && t.kept[0].MSN+keptSegments < p.MSN {
 		n := 0
 		for n < len(t.kept) && t.kept[n].MSN+keptSegments < p.MSN {
@@ -190,7 +224,9 @@ func (l *Ladder) publish(t *track, p Part, out *Output) {
 	}
 	t.kept = append(t.kept, p)
 	t.segmentOver = p.Last
-	out.Parts = append(out.Parts, p)
+	if !t.leaving {
+		out.Parts = append(out.Parts, p)
+	}
 }
 
 // copy passes on what the rendition that stands in has of the present segment.
@@ -211,7 +247,7 @@ func (l *Ladder) copy(t *track, now time.Time, out *Output) {
 func (l *Ladder) source(t *track) *track {
 	var below, above *track
 	for _, o := range l.tracks {
-		if o == t || !o.started || o.standIn != nil || o.spec.Kind != media.Video ||
+		if o == t || !o.started || o.leaving || o.standIn != nil || o.spec.Kind != media.Video ||
 			o.spec.Codec.Name != t.spec.Codec.Name {
 			continue
 		}

@@ -12,7 +12,7 @@ func (l *Ladder) renditions() []Rendition {
 	all := make([]Rendition, 0, len(l.tracks))
 	for _, t := range l.tracks {
 		d, rate := t.shown, t.frameRate
-		if !t.listed || d == nil {
+		if !t.listed || d == nil || t.leaving {
 			continue
 		}
 		t.rate.declared = max(t.rate.declared, t.spec.guess(d.width, d.height, rate))
@@ -29,39 +29,56 @@ var usualRates = [...]float64{5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 120
 
 // usualRate rounds a frame rate to the usual one near it.
 func usualRate(r float64) float64 {
+	best := usualRates[0]
 	for _, usual := range usualRates {
-		if math.Abs(r-usual) < usual*0.08 {
-			return usual
+		if math.Abs(r-usual) < math.Abs(r-best) {
+			best = usual
 		}
+	}
+	if math.Abs(r-best) < best*0.08 {
+		return best
 	}
 	return math.Round(r*10) / 10
 }
 
 // measure updates a rendition's frame rate by a segment; it reports whether a
-// player should know. An encoder that drops a few frames has not changed its
+// player should know. The first one corrects a guess by a few frames; after
+// that, an encoder that drops a few frames has not changed its
 // rate.
 func (t *track) measure(frames int, took time.Duration) bool {
 	if !t.video() || frames < 2 || took <= 0 {
 		return false
 	}
 	r := usualRate(float64(frames) / took.Seconds())
-	if r > t.frameRate*0.7 && r < t.frameRate*1.1 {
+	if t.measured && r > t.frameRate*0.7 && r < t.frameRate*1.02 {
 		return false
 	}
-	t.frameRate = r
-	return true
+	old := t.frameRate
+	t.frameRate, t.measured = r, true
+	return r != old
 }
 
-// middle is the median distance of the queued samples in ticks, 0 when there
-// are too few.
-func (t *track) middle() int64 {
-	if len(t.queue) < 3 {
-		return t.interval
+// beat measures how far apart samples usually are.
+type beat struct {
+	steps [32]int64
+	n     int
+}
+
+// add takes the distance of two samples and returns the average of those that
+// are near the median: a camera's unrest evens out, and dropped frames do not
+// count.
+func (b *beat) add(step int64) int64 {
+	b.steps[b.n%len(b.steps)] = step
+	b.n++
+	sorted := b.steps
+	known := sorted[:min(b.n, len(sorted))]
+	slices.Sort(known)
+	median := known[len(known)/2]
+	sum, n := int64(0), int64(0)
+	for _, s := range known {
+		if s*3 > median*2 && s*2 < median*3 {
+			sum, n = sum+s, n+1
+		}
 	}
-	steps := make([]int64, 0, len(t.queue)-1)
-	for i := 1; i < len(t.queue); i++ {
-		steps = append(steps, t.queue[i].Time-t.queue[i-1].Time)
-	}
-	slices.Sort(steps)
-	return steps[len(steps)/2]
+	return sum / n // the median is one of them
 }

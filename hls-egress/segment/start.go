@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"slices"
 	"time"
 )
 
@@ -8,7 +9,7 @@ import (
 func (l *Ladder) start(now time.Time, out *Output) {
 	came, announced, keyed, all, patient := false, false, false, true, startAudio
 	for _, t := range l.tracks {
-		came = came || t.came
+		came = came || !t.seen.IsZero()
 		if l.leads(t) {
 			announced, keyed = announced || !t.stale, keyed || t.keys > 0
 			all = all && t.keys > 0
@@ -162,52 +163,64 @@ func (l *Ladder) partTarget() time.Duration {
 	return best
 }
 
-// fits counts the renditions that can make full parts of two lengths, and
-// reports whether all can make one. AAC may come later.
+// fits counts the renditions that can make full parts of two lengths, give or
+// take their slack, and reports whether all can make one.
 func (l *Ladder) fits(target time.Duration) (choices int, ok bool) {
-	frames := []time.Duration{1024 * time.Second / AudioTimescale}
-	for _, t := range l.tracks {
-		if frame := t.duration(t.middle()); frame > 0 {
-			frames = append(frames, frame)
-		}
+	full := time.Duration(fullPart * float64(target))
+	if choices = lengths(1024*time.Second/AudioTimescale, full, target); choices == 0 { // AAC may come later
+		return 0, false
 	}
-	for _, frame := range frames {
-		n := target / frame
-		if n == 0 || float64(n*frame) < fullPart*float64(target) {
+	for _, t := range l.tracks {
+		frame := t.duration(t.pace)
+		if frame <= 0 {
+			continue
+		}
+		if t.video() {
+			frame = time.Duration(float64(time.Second) / usualRate(float64(time.Second)/float64(frame)))
+		}
+		slack := time.Duration(0)
+		if t.video() {
+			slack = frame * slackPercent / 100
+		}
+		// The last part, which nothing may move, needs some room.
+		if lengths(frame, full, target-slack/2) == 0 {
 			return 0, false
 		}
-		if float64((n-1)*frame) >= fullPart*float64(target) {
-			choices++
-		}
+		choices += min(lengths(frame, full-slack/2, target+slack/2), 2)
 	}
 	return choices, true
 }
 
-// paused reports whether a sample ends a pause of all video that is too long
-// for the timeline to go on over.
-func (l *Ladder) paused(t *track, at int64) bool {
-	return l.state == live && l.leads(t) && l.pictures() && at-l.reached() > common(maxGap)
+// lengths counts the multiples of frame from least to most.
+func lengths(frame, least, most time.Duration) int {
+	return int(most/frame - (least-1)/frame)
+}
+
+// paused reports whether a sample ends a pause of all video, or of a Stream of
+// sound alone, that is too long for the timeline to go on over.
+func (l *Ladder) paused(t *track, s *Sample) bool {
+	if l.state != live || l.leads(t) != l.pictures() {
+		return false
+	}
+	return t.common(s.Time)-l.reached() > common(maxGap)
 }
 
 // discontinue closes what there is and waits for a new start.
 func (l *Ladder) discontinue(now time.Time, out *Output) {
-	l.drainAll(now, out)
-	if end := l.reached(); l.state == live && l.pictures() {
-		// Audio without its pictures would make its segment longer.
-		for _, t := range l.tracks {
-			for n := len(t.queue); n > 1 && !t.video() && t.common(t.queue[n-1].Time) > end; n-- {
-				t.queue = t.queue[:n-1]
-			}
-		}
+	for l.state == live && l.decide(now) {
 	}
+	l.drainAll(now, out)
 	for _, t := range l.tracks {
 		if t.standIn == nil {
 			l.flush(t, now, out)
 		}
 	}
-	for _, t := range l.tracks {
-		l.flush(t, now, out)
+	for range l.tracks { // one may carry what another carries
+		for _, t := range l.tracks {
+			l.flush(t, now, out)
+		}
 	}
+	l.tracks = slices.DeleteFunc(l.tracks, func(t *track) bool { return t.leaving })
 	for _, t := range l.tracks {
 		t.reset()
 	}
@@ -219,12 +232,25 @@ func (l *Ladder) discontinue(now time.Time, out *Output) {
 // flush publishes all that a rendition has, and lets it reach the newest
 // segment, so that all renditions end with the same one.
 func (l *Ladder) flush(t *track, now time.Time, out *Output) {
+	if !t.video() && len(l.cuts) > 0 {
+		// Audio without its pictures would make its segment longer.
+		end := l.cuts[len(l.cuts)-1].at + common(l.segment)
+		if l.pictures() {
+			end = min(end, l.reached())
+		}
+		for n := len(t.queue); n > 1 && t.common(t.queue[n-1].Time) > end; n-- {
+			t.queue = t.queue[:n-1]
+		}
+	}
 	for t.started {
 		c := l.cutOf(t.msn + 1)
 		switch {
 		case t.standIn != nil:
 			l.copy(t, now, out)
-			if c == nil || !t.segmentOver {
+			if !t.segmentOver {
+				return
+			}
+			if c == nil {
 				t.started = false
 				return
 			}
@@ -290,6 +316,6 @@ func (t *track) finish(l *Ladder, now time.Time, out *Output) {
 func (t *track) reset() {
 	*t = track{
 		spec: t.spec, format: t.format, scale: t.scale, needKey: true, faults: t.faults,
-		inits: t.inits, rate: t.rate, listed: t.listed, shown: t.shown, frameRate: t.frameRate,
+		inits: t.inits, rate: t.rate, listed: t.listed, next: t.next, shown: t.shown, frameRate: t.frameRate,
 	}
 }

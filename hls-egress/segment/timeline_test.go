@@ -116,7 +116,7 @@ func TestTimelineDropsWhatGoesBack(t *testing.T) {
 	tl := segment.NewTimeline()
 	v := newStream(media.Video, h264, 1<<40)
 	kept := 0
-	// Decoding order of a stream with B pictures: I P b b P b b ...
+	// Decoding order of a stream with B pictures: I P B1 B2 P B3 B4
 	for _, i := range []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8} {
 		if s, ok := tl.Sample(v.frame(time.Duration(i)*time.Second/30, i == 0)); ok {
 			kept++

@@ -44,6 +44,8 @@ type track struct {
 	arrived  time.Time
 	seen     time.Time // when the first one came, usable or not
 	interval int64     // between the last two samples, in ticks
+	pace     int64     // the same, on average where none is missing
+	beat     beat
 	lastKey  int64
 	gop      int64 // between the last two keyframes
 	keys     int
@@ -57,13 +59,15 @@ type track struct {
 	started bool
 	standIn *track // whose parts it carries instead of its own
 	silent  time.Time
+	leaving bool // it was removed, but others still carry its media
 	stale   bool // nobody has said since the discontinuity that it goes on
 	gone    bool // it was found to be silent
 	msn     uint64
 	index   int
 	open    []queued // the samples of the part that is not complete
 	discont bool
-	listed  bool // something of it was published
+	listed  bool   // something of it was published
+	next    uint64 // the segment after the newest that was published
 	// segmentOver is set when the last part of segment msn was published.
 	segmentOver bool
 	init        *Init
@@ -74,6 +78,7 @@ type track struct {
 	rate        rate
 	// frameRate is what players are told; frames counts the present segment's.
 	frameRate float64
+	measured  bool
 	frames    int
 	began     int64 // where that segment began, in ticks
 	faults    *Stats
@@ -149,8 +154,9 @@ func (t *track) push(now time.Time, q queued) {
 	if !t.video() {
 		t.fill(q.Time, q.Wall)
 	}
-	if t.came && q.Time-t.last < t.scale/2 {
-		t.interval = q.Time - t.last
+	if step := q.Time - t.last; t.came && step < t.scale/2 {
+		t.interval = step
+		t.pace = t.beat.add(step)
 	}
 	if t.video() && q.Key {
 		if t.keys++; t.keys > 1 {

@@ -135,14 +135,14 @@ func TestDiscontinue(t *testing.T) {
 // A cut that fell just before the end is crossed by all renditions, also those
 // whose samples have not come yet.
 func TestDiscontinueAtACut(t *testing.T) {
-	for ms := range 60 {
+	for ms := range 20 {
 		w := newWorld(t, segment.Config{}, segment.AAC, simulcast()...)
 		w.check.Lenient = true
-		w.run(6600*time.Millisecond + time.Duration(ms)*10*time.Millisecond)
+		w.run(6600*time.Millisecond + time.Duration(ms)*30*time.Millisecond)
 		w.take(w.ladder.End(w.now))
 		w.good()
 		for _, name := range []string{"h", "f", "audio"} {
-			require.Equal(t, w.check.Segments("q"), w.check.Segments(name), "%s after %d ms", name, ms*10)
+			require.Equal(t, w.check.Segments("q"), w.check.Segments(name), "%s after %d ms", name, ms*30)
 		}
 	}
 }

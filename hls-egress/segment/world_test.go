@@ -82,6 +82,7 @@ type world struct {
 	again    []string
 	transit  []arrival
 	parts    []segment.Part
+	jitter   int64 // of the camera, in ticks
 	pause    func(at time.Duration) bool
 	keep     bool
 }
@@ -213,8 +214,13 @@ func (w *world) encode(e *encoder, at time.Duration) {
 	if !key && e.lost != nil && e.lost(w.frame) {
 		return
 	}
+	off := int64(0)
+	if w.jitter > 0 {
+		off = int64(uint64(w.frame)*0x9e3779b97f4a7c15>>40)%(2*w.jitter) - w.jitter
+	}
 	s := segment.Sample{
-		Time: w.base + int64(w.frame)*segment.VideoTimescale/int64(w.fps), Wall: noon.Add(at), Key: key,
+		Time: w.base + int64(w.frame)*segment.VideoTimescale/int64(w.fps) + off, Key: key,
+		Wall:  noon.Add(at + time.Duration(off)*time.Second/segment.VideoTimescale),
 		Units: [][]byte{append([]byte{0x41, 0x9a}, make([]byte, e.size)...)},
 	}
 	delay := e.delay

@@ -126,7 +126,8 @@ func (c *Checker) Add(out segment.Output) {
 	for name, r := range c.tracks {
 		gone := func(o segment.Rendition) bool { return o.Name == name }
 		if out.Renditions != nil && !slices.ContainsFunc(out.Renditions, gone) {
-			r.has = false // taken back: it may begin anew
+			r.has, r.bits, r.segment = false, nil, nil // taken back: it may begin anew
+			delete(c.newest, name)
 		}
 	}
 }
@@ -312,7 +313,7 @@ func (c *Checker) whole(r *rendition, init Init) {
 
 // bandwidth checks that no run of segments is above what is declared (L27).
 func (c *Checker) bandwidth(name string, r *rendition) {
-	if len(r.bits) == 0 {
+	if _, told := c.newest[name]; !told || len(r.bits) == 0 {
 		return
 	}
 	var bits uint64
