@@ -267,7 +267,21 @@ func (s *Stream) sweep(now time.Time, todo *chores) bool {
 		}
 		r.sweep(now, s.o.cfg.Window+2*s.format.Target, edge, todo)
 	}
+	s.forget()
 	return !over
+}
+
+// forget removes renditions of which nothing is left. A publisher may come back
+// under ever new names.
+func (s *Stream) forget() {
+	all := *s.renditions.Load()
+	kept := maps.Clone(all)
+	maps.DeleteFunc(kept, func(name string, r *rendition) bool {
+		return r.gone.Load() && r.listing == nil && len(r.kept) == 0 && !s.offers(name)
+	})
+	if len(kept) < len(all) {
+		s.renditions.Store(&kept)
+	}
 }
 
 // multivariant writes the playlist for a viewer who comes now. The prefix goes
