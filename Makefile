@@ -32,7 +32,7 @@ test: tools build
 	cd web && npm run --silent check && npm test --silent
 	$(GO) test -race -timeout 10m ./...
 	$(GO) test -run '^Test(BadNetworks|REMBLeads.*)$$' ./sfu/fanout # plays in real time: too slow under -race
-	$(GO) test -run '^TestHLSRules$$' ./cmd/freshet # so does this
+	$(GO) test -run '^Test(HLSRules|OtherPlayers)$$' ./cmd/freshet # so do these
 	$(MAKE) --no-print-directory e2e
 
 ## tools: the programs that tests drive (Debian packages)

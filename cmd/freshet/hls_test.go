@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/hls-egress/hlstest"
+	"github.com/freshet-live/freshet/signaling/auth"
 )
 
 // publish lets the bench publish "x-1" until the returned function is called,
@@ -59,4 +62,43 @@ func TestHLSRules(t *testing.T) {
 	require.Len(t, rep.Renditions, 4)
 	require.Greater(t, rep.Segments, 4*4)
 	require.True(t, rep.Ended)
+}
+
+// With keys, a token opens the multivariant playlist, whose addresses open the
+// rest.
+func TestHLSWithKeys(t *testing.T) {
+	const key = "team:a-long-secret-of-at-least-32-characters"
+	keys, err := auth.ParseKeys(key)
+	require.NoError(t, err)
+	mint := func(o auth.MintOptions) string {
+		token, err := auth.Mint(keys, o)
+		require.NoError(t, err)
+		return token
+	}
+	r := serve(t, nil, "--data-dir", t.TempDir(), "--auth.keys", key)
+	publisher := mint(auth.MintOptions{Stream: "x-1", Publish: true})
+	viewer := mint(auth.MintOptions{Stream: "x-1", Subscribe: true})
+	r.publish(t, nil, "--token", publisher)
+	url := r.base + "/hls/x-1/index.m3u8"
+	require.Eventually(t, func() bool {
+		status, _ := get(t, url+"?token="+viewer, "")
+		return status == http.StatusOK
+	}, 30*time.Second, 50*time.Millisecond)
+
+	status, _ := get(t, url, "")
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, _ = get(t, url, publisher)
+	require.Equal(t, http.StatusForbidden, status, "it does not follow from being allowed to publish")
+	status, _ = get(t, url, mint(auth.MintOptions{Stream: "other", Subscribe: true}))
+	require.Equal(t, http.StatusForbidden, status)
+	status, text := get(t, url, viewer)
+	require.Equal(t, http.StatusOK, status)
+	uri := regexp.MustCompile(`(?m)^~.+/index\.m3u8$`).FindString(text)
+	require.NotEmpty(t, uri, text)
+	status, _ = get(t, r.base+"/hls/x-1/"+uri, "")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = get(t, r.base+"/hls/x-1/"+strings.Replace(uri, "~", "~9", 1), "")
+	require.Equal(t, http.StatusForbidden, status)
+	status, _ = get(t, r.base+"/hls/x-1/video/index.m3u8", "")
+	require.Equal(t, http.StatusUnauthorized, status)
 }

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"context"
+	"net"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -51,5 +52,23 @@ func TestStrictClient(t *testing.T) {
 			require.Greater(t, rep.Segments, 4*3)
 			require.Equal(t, 4, rep.Discontinuities)
 		})
+	}
+}
+
+// Clients that hang up while they wait leave nothing behind.
+func TestClientsHangUp(t *testing.T) {
+	r := newRig(t, 1)
+	r.parts(13)
+	srv := httptest.NewServer(r.handler)
+	defer srv.Close()
+	for range 20 {
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
+		require.NoError(t, err)
+		_, err = c.Write([]byte("GET /hls/demo/v0/index.m3u8?_HLS_msn=1 HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, err)
+		defer c.Close()
+		require.Eventually(t, func() bool { return r.o.blocked.Load() > 0 }, 5*time.Second, time.Millisecond)
+		require.NoError(t, c.Close())
+		require.Eventually(t, func() bool { return r.o.blocked.Load() == 0 }, 5*time.Second, time.Millisecond)
 	}
 }

@@ -19,7 +19,7 @@ import (
 const (
 	defaultWindow     = time.Minute
 	defaultMaxBlocked = 50_000
-	defaultStartWait  = 5 * time.Second
+	defaultStartWait  = 8 * time.Second
 	sweepEvery        = time.Second
 )
 
@@ -49,7 +49,7 @@ type Config struct {
 	// MaxBlocked bounds how many requests may wait at once; 0: 50,000.
 	MaxBlocked int
 	// StartWait is how long a request waits for a Stream or a rendition that
-	// is about to start; 0: 5 s.
+	// is about to start; 0: 8 s, within which players have patience.
 	StartWait time.Duration
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,7 +36,9 @@ var errNotHere = httpx.Fail(http.StatusNotFound, "there is nothing at this path"
 
 // Register puts /hls/ into a mux.
 func (o *Origin) Register(mux *http.ServeMux) {
-	mux.Handle(prefix, o.cfg.Site.Resource(httpx.Methods{http.MethodGet: o.serve}))
+	h := o.cfg.Site.Resource(httpx.Methods{http.MethodGet: o.serve})
+	mux.Handle(prefix, h)
+	o.cfg.Site.Shortcut(prefix, h)
 }
 
 // request is one request on its way.
@@ -170,9 +171,9 @@ func (o *Origin) serveMultivariant(q *request) error {
 	if err != nil {
 		return err
 	}
-	cache := "public, max-age=1"
+	cache := cacheBriefly
 	if !q.grant.open {
-		cache = "private, no-store"
+		cache = cacheNever
 		setCookie(q.w, q.r, q.at, q.grant)
 	}
 	packed := acceptsGzip(q.r)
@@ -246,26 +247,7 @@ func (o *Origin) servePlaylist(q *request) error {
 	}
 	packed := acceptsGzip(q.r)
 	tag := v.tag(s.run, query.Skip, packed)
-	return q.writePlaylist(v.bytes(query.Skip, packed), packed, q.playlistAge(s, query), tag)
-}
-
-// playlistAge lets caches keep an answer that was waited for as long as L23
-// allows: whoever asks the same later has what it asked for. Others get the
-// newest, but for a second in which many come at once.
-func (q *request) playlistAge(s *Stream, query playlist.Query) string {
-	age := time.Second
-	if query.Blocking {
-		age = s.format.Target
-	}
-	return q.scope() + ", max-age=" + strconv.Itoa(int(age/time.Second))
-}
-
-// scope tells caches whether they may share an answer.
-func (q *request) scope() string {
-	if q.grant.open || q.grant.inPath {
-		return "public"
-	}
-	return "private"
+	return q.writePlaylist(v.bytes(query.Skip, packed), packed, s.caching(q, query.Blocking), tag)
 }
 
 // await returns the first version from now on that will do.

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,8 +36,9 @@ type Stream struct {
 	name   string
 	run    string
 	format playlist.Format
-	// mediaAge is for how many seconds caches may keep media.
-	mediaAge string
+	// What Cache-Control says of media, of playlists that were waited for, and
+	// of others, by scope.
+	cacheMedia, cacheTarget, cacheSecond [2][]string
 
 	renditions atomic.Pointer[map[string]*rendition]
 	offer      atomic.Pointer[offer]
@@ -63,7 +63,7 @@ func newStream(o *Origin, name string, format playlist.Format) *Stream {
 		o: o, name: name, format: format, demand: make(chan string, demandRoom),
 		run: strings.ToLower(base32.StdEncoding.EncodeToString(id[:])),
 	}
-	s.mediaAge = strconv.Itoa(int(o.cfg.Window / time.Second))
+	s.setCaching(o.cfg.Window)
 	s.renditions.Store(&map[string]*rendition{})
 	s.offer.Store(&offer{})
 	return s
@@ -267,7 +267,21 @@ func (s *Stream) sweep(now time.Time, todo *chores) bool {
 		}
 		r.sweep(now, s.o.cfg.Window+2*s.format.Target, edge, todo)
 	}
+	s.forget()
 	return !over
+}
+
+// forget removes renditions of which nothing is left. A publisher may come back
+// under ever new names.
+func (s *Stream) forget() {
+	all := *s.renditions.Load()
+	kept := maps.Clone(all)
+	maps.DeleteFunc(kept, func(name string, r *rendition) bool {
+		return r.gone.Load() && r.listing == nil && len(r.kept) == 0 && !s.offers(name)
+	})
+	if len(kept) < len(all) {
+		s.renditions.Store(&kept)
+	}
 }
 
 // multivariant writes the playlist for a viewer who comes now. The prefix goes

@@ -70,6 +70,21 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// Renditions that went are forgotten when nobody can want their media.
+func TestRenditionsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, func(c *Config) { c.Window = 30 * time.Second })
+		r.live(5 * time.Second)
+		r.p.Remove("v1")
+		r.live(20 * time.Second)
+		require.Equal(t, http.StatusOK, r.get("v1/"+segmentName(r.s.run, 1)).StatusCode)
+		r.live(30 * time.Second)
+		require.Len(t, *r.s.renditions.Load(), 2)
+		require.Equal(t, http.StatusNotFound, r.get("v1/"+segmentName(r.s.run, 1)).StatusCode)
+		require.Equal(t, http.StatusNotFound, r.get("v1/"+initName(r.s.run, 0)).StatusCode)
+	})
+}
+
 // A disk that fails keeps segments in memory.
 func TestDiskFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "file")

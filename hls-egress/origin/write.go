@@ -13,11 +13,12 @@ import (
 )
 
 // writePlaylist sends a playlist.
-func (q *request) writePlaylist(body []byte, packed bool, cache, tag string) error {
+func (q *request) writePlaylist(body []byte, packed bool, cache []string, tag string) error {
 	h := q.w.Header()
+	dropExposed(h)
 	h["Content-Type"] = headerPlaylist
 	h["Vary"] = headerVary
-	h["Cache-Control"] = []string{cache}
+	h["Cache-Control"] = cache
 	if packed {
 		h["Content-Encoding"] = headerGzip
 	}
@@ -45,7 +46,44 @@ var (
 	headerVary     = []string{"Accept-Encoding"}
 	headerGzip     = []string{"gzip"}
 	headerRanges   = []string{"bytes"}
+	cacheBriefly   = []string{"public, max-age=1"}
+	cacheNever     = []string{"private, no-store"}
 )
+
+// scopes are the two that a Cache-Control begins with.
+var scopes = [2]string{"public", "private"}
+
+// scope tells whether caches may share an answer, as an index into scopes.
+func (q *request) scope() int {
+	if q.grant.open || q.grant.inPath {
+		return 0
+	}
+	return 1
+}
+
+// caching lets caches keep a playlist that was waited for as long as L23
+// allows: whoever asks the same later has what it asked for. Others get the
+// newest, but for a second in which many come at once.
+func (s *Stream) caching(q *request, blocking bool) []string {
+	if blocking {
+		return s.cacheTarget[q.scope()]
+	}
+	return s.cacheSecond[q.scope()]
+}
+
+// setCaching prepares the values of Cache-Control, by scope.
+func (s *Stream) setCaching(window time.Duration) {
+	for i, scope := range scopes {
+		value := func(age time.Duration) string { return scope + ", max-age=" + strconv.Itoa(int(age/time.Second)) }
+		s.cacheMedia[i] = []string{value(window) + ", immutable"}
+		s.cacheTarget[i] = []string{value(s.format.Target)}
+		s.cacheSecond[i] = []string{value(time.Second)}
+	}
+}
+
+// dropExposed leaves out what no player reads, so that the header stays in a map
+// of eight: a ninth entry costs as much as all of the others.
+func dropExposed(h http.Header) { delete(h, "Access-Control-Expose-Headers") }
 
 // matches reports whether the client has what a tag stands for (RFC 9110
 // section 13.1.2).
@@ -124,7 +162,7 @@ func (q *request) writeMedia(s *Stream, b *body, begin, end int64) error {
 	h["Content-Type"] = headerMP4
 	h["Accept-Ranges"] = headerRanges
 	h["Etag"] = []string{tag}
-	h["Cache-Control"] = []string{q.scope() + ", max-age=" + s.mediaAge + ", immutable"}
+	h["Cache-Control"] = s.cacheMedia[q.scope()]
 	if q.matches(tag) {
 		q.status = http.StatusNotModified
 		q.w.WriteHeader(q.status)
