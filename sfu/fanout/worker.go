@@ -113,6 +113,9 @@ func (w *worker) step(k work) {
 	}
 	clear(w.touched)
 	w.touched = w.touched[:0]
+	if len(k.feedback) > 0 {
+		w.flush() // media does not wait for it
+	}
 	for i := range k.feedback {
 		r := &k.feedback[i]
 		r.viewer.feedback.Add(-1)
