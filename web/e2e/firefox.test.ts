@@ -78,7 +78,7 @@ test("Firefox joins a VP8 stream in the middle of its GOP", async () => {
   const browser = await firefox();
   const rows: object[] = [];
   try {
-    for (let i = 0; i < (process.env.FRESHET_LONG === "1" ? 6 : 2); i++) {
+    for (let i = 0; i < (process.env.E2E_LONG === "1" ? 6 : 2); i++) {
       await new Promise((done) => setTimeout(done, 3000)); // the last keyframe is old
       const page = await browser.newPage();
       await page.evaluateOnNewDocument(noteJoin);

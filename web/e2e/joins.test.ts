@@ -8,7 +8,7 @@ import { type Join, join, watchHere } from "./support/joiner.ts";
 import { Server } from "./support/server.ts";
 import { quantile } from "./support/sight.ts";
 
-const long = process.env.FRESHET_LONG === "1";
+const long = process.env.E2E_LONG === "1";
 
 // FFmpeg's publisher ignores keyframe requests, as OBS does, and sends a
 // keyframe every four seconds: joiners are served from the cached one.

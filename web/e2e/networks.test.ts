@@ -8,9 +8,9 @@ import { Server } from "./support/server.ts";
 import { between, clock, firstAfter, observe, shown } from "./support/sight.ts";
 
 // A real Chromium behind a bad network. By default each run is short and the
-// bounds are loose, as the machine may be busy; FRESHET_LONG=1 plays what the
+// bounds are loose, as the machine may be busy; E2E_LONG=1 plays what the
 // documentation's table tells of.
-const long = process.env.FRESHET_LONG === "1";
+const long = process.env.E2E_LONG === "1";
 const seconds = (n: number) => n * 1000;
 
 let server: Server;
