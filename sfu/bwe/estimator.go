@@ -30,6 +30,7 @@ type Estimator struct {
 	signal   Signal
 	history  history
 	sentRate meter
+	media    meter // what is sent without probes
 	acked    meter // by the viewer's clock
 	trend    trend
 	queue    queue
@@ -102,6 +103,8 @@ func (e *Estimator) Sent(now time.Time, seq uint16, size int, probe uint8) {
 	e.sentRate.add(us, size)
 	if probe != 0 {
 		e.noteProbe(us, probe)
+	} else {
+		e.media.add(us, size)
 	}
 	e.owed++
 	switch {
@@ -140,6 +143,7 @@ func (e *Estimator) Stats() Stats {
 		Estimate:   e.Estimate(),
 		Acked:      e.acked.rate(longWindow),
 		Sent:       sent,
+		Media:      e.media.rate(longWindow),
 		Loss:       e.losses.smooth,
 		RTT:        time.Duration(e.rtt) * time.Microsecond,
 		Queue:      time.Duration(e.queue.delay()) * time.Microsecond,

@@ -14,7 +14,7 @@ const (
 	probeShare    = 0.4   // of a cluster is padding at least: media comes in bursts
 	probeTimeout  = 2 * time.Second
 	probeWait     = time.Second / 2  // after the first failure, doubling
-	probeWaitMost = 4 * time.Second  // while the way up stays closed
+	probeWaitMost = 3 * time.Second  // while the way up stays closed
 	probeDistrust = 16 * time.Second // while success after success proves wrong
 	probeProgress = 1.15             // times the estimate: more than noise
 	probeTrial    = 10 * time.Second // in which a success can prove wrong
@@ -62,7 +62,7 @@ func (p *Prober) Plan(now time.Time, estimate, wanted uint64, s Stats) (Probe, b
 	rate := min(probeStep*float64(estimate), probeHeadroom*float64(wanted))
 	long := max(probeLength, probeJitters*s.Jitter, time.Duration(probeBytes*8/rate*float64(time.Second)))
 	long = min(long, probeLongest)
-	size := int(max(rate-float64(s.Sent), probeShare*rate) * long.Seconds() / 8)
+	size := int(max(rate-float64(s.Media), probeShare*rate) * long.Seconds() / 8)
 	p.pending = Probe{
 		ID: p.id, Bitrate: uint64(rate), Bytes: size, Duration: long,
 		Packets: max(probePackets, (size+probePacket-1)/probePacket),
@@ -80,7 +80,7 @@ func (p *Prober) settle(now time.Time, s Stats) bool {
 	if !answered && now.Sub(p.sentAt) < probeTimeout+2*s.RTT {
 		return false
 	}
-	if answered && s.Probe.OK {
+	if answered && s.Probe.OK && s.Probe.Bitrate > p.from {
 		if p.raised == 0 {
 			p.wait = min(p.wait, probeWaitMost)
 		}

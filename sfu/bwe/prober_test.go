@@ -27,7 +27,7 @@ func TestProberStaysQuiet(t *testing.T) {
 func TestProbesAreSteps(t *testing.T) {
 	var p Prober
 	s := calm
-	s.Sent = 800_000
+	s.Media, s.Sent = 800_000, 5_000_000 // with the probe before
 	probe, ok := p.Plan(at(0), 1_000_000, 10_000_000, s)
 	require.True(t, ok)
 	assert.Equal(t, Probe{ID: 1, Bitrate: 2_000_000, Bytes: 9000, Duration: 60 * ms, Packets: 8}, probe)
@@ -36,7 +36,7 @@ func TestProbesAreSteps(t *testing.T) {
 	require.True(t, ok, "at once after a success")
 	assert.EqualValues(t, 3_000_000, probe.Bitrate, "not far beyond what is wanted")
 	var slow Prober
-	probe, _ = slow.Plan(at(0), 30_000, 1_000_000, Stats{Signal: TransportCC, Calm: true, Sent: 900_000})
+	probe, _ = slow.Plan(at(0), 30_000, 1_000_000, Stats{Signal: TransportCC, Calm: true, Media: 900_000})
 	assert.Positive(t, probe.Bytes)
 	assert.InDelta(t, 213, float64(probe.Duration.Milliseconds()), 1, "long enough to be eight packets of some size")
 	var jittery Prober
@@ -96,4 +96,21 @@ func TestProberDistrustsFalseSuccess(t *testing.T) {
 	last := times[len(times)-1] - times[len(times)-2]
 	assert.Greater(t, last, 2*probeWaitMost)
 	assert.LessOrEqual(t, last, probeDistrust+3*time.Second)
+}
+
+// A probe that the path carried and that shows no more than was known is not
+// repeated at once.
+func TestProbeWithoutProgress(t *testing.T) {
+	var p Prober
+	s := Stats{Signal: TransportCC, Calm: true, Media: 150_000}
+	first, ok := p.Plan(at(0), 3_160_000, 3_200_000, s)
+	require.True(t, ok)
+	s.Probe = ProbeResult{ID: first.ID, Bitrate: 3_000_000, OK: true}
+	_, ok = p.Plan(at(150), 3_160_000, 3_200_000, s)
+	require.False(t, ok)
+	second, ok := p.Plan(at(150+int(probeWait/ms)), 3_160_000, 3_200_000, s)
+	require.True(t, ok)
+	s.Probe = ProbeResult{ID: second.ID, Bitrate: 3_300_000, OK: true}
+	_, ok = p.Plan(at(800), 3_160_000, 4_000_000, s)
+	require.True(t, ok, "there is more")
 }

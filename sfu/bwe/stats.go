@@ -54,6 +54,7 @@ type Stats struct {
 	Estimate   uint64        // bit/s
 	Acked      uint64        // bit/s that arrived at the viewer; 0 while unknown
 	Sent       uint64        // bit/s given to the socket; 0 while unknown
+	Media      uint64        // bit/s of that which is no probe; 0 while unknown
 	Loss       float64       // fraction of packets, 0..1, smoothed
 	RTT        time.Duration // 0 while unknown
 	Queue      time.Duration // in front of the bottleneck

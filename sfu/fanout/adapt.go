@@ -49,6 +49,8 @@ type adaptation struct {
 	// delay is how long a packet takes there and its acknowledgement back, with
 	// the queue that it meets.
 	delay time.Duration
+	// lossy: the path loses packets, and not because it is full.
+	lossy bool
 	// drained is when the queue that a Layer left behind will be empty: until
 	// then no video is sent, of which most would be dropped.
 	drained time.Time
@@ -109,6 +111,7 @@ func (v *Viewer) allocate(now time.Time) {
 	a.budget = v.budget()
 	s := a.estimator.Stats()
 	a.delay = s.RTT + s.Queue
+	a.lossy = lossy(&s, a.budget)
 	d := forward.Demand{Budget: a.budget}
 	// While nothing is sent that the viewer would tell about, what it told last
 	// is no news.
@@ -148,6 +151,19 @@ func (v *Viewer) allocate(now time.Time) {
 	}
 	v.plan(now)
 }
+
+// lossy reports whether a path loses so much that many repetitions are lost,
+// too, while it has room for more.
+func lossy(s *bwe.Stats, budget uint64) bool {
+	return s.Signal == bwe.TransportCC && s.Loss >= lossyLoss && s.Delay != bwe.Overusing && s.Queue < lossyQueue &&
+		(budget == 0 || float64(budget) > lossyRoom*float64(s.Sent))
+}
+
+const (
+	lossyLoss  = 0.03
+	lossyQueue = 30 * time.Millisecond
+	lossyRoom  = 1.2
+)
 
 // covers reports whether the estimate is of a Track too: it is of all of them,
 // or where transport-wide numbers are used of those that carry them.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/srtp/v3"
 	"github.com/stretchr/testify/require"
 
@@ -62,4 +63,46 @@ func TestPaceFollowsTheBudget(t *testing.T) {
 	require.Equal(t, 62_500, v.repairLimit())
 	v.video.replay.on = true
 	require.EqualValues(t, 900_000, v.paceRate())
+}
+
+// Where a path loses much and has room, a repetition has a twin; where it is
+// full, that would only fill it more.
+func TestRepetitionsHaveTwins(t *testing.T) {
+	for name, c := range map[string]struct {
+		stats  bwe.Stats
+		budget uint64
+		twins  bool
+	}{
+		"loss":      {bwe.Stats{Signal: bwe.TransportCC, Loss: .05, Sent: 2_500_000}, 0, true},
+		"room":      {bwe.Stats{Signal: bwe.TransportCC, Loss: .05, Sent: 2_500_000}, 4_000_000, true},
+		"little":    {bwe.Stats{Signal: bwe.TransportCC, Loss: .01}, 0, false},
+		"full":      {bwe.Stats{Signal: bwe.TransportCC, Loss: .05, Sent: 350_000}, 400_000, false},
+		"queue":     {bwe.Stats{Signal: bwe.TransportCC, Loss: .05, Queue: time.Second}, 0, false},
+		"overusing": {bwe.Stats{Signal: bwe.TransportCC, Loss: .05, Delay: bwe.Overusing}, 0, false},
+		"reports":   {bwe.Stats{Signal: bwe.Reports, Loss: .05}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.twins, lossy(&c.stats, c.budget))
+			b := newBench(t, 1, srtp.ProtectionProfileAeadAes128Gcm)
+			b.burst()
+			v := b.viewers[0]
+			v.adapt.lossy = c.twins
+			now := time.Now()
+			v.pacer.refill(now.Add(time.Second), defaultPace)
+			lost := uint16(v.video.munger.NextSeq()) - 2
+			v.hear(now, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: v.video.ssrc, Nacks: []rtcp.NackPair{{PacketID: lost}}}))
+			require.EqualValues(t, 1, v.stats.Retransmitted)
+			b.worker.pump(now.Add(slot / 4))
+			require.EqualValues(t, 1, v.stats.Retransmitted, "not close behind")
+			b.worker.pump(now.Add(slot))
+			want := uint64(1)
+			if c.twins {
+				want = 2
+			}
+			require.Equal(t, want, v.stats.Retransmitted)
+			require.False(t, b.worker.more)
+			b.worker.pump(now.Add(2 * slot))
+			require.Equal(t, want, v.stats.Retransmitted, "twins have no twins")
+		})
+	}
 }

@@ -53,10 +53,11 @@ type repairs struct {
 	}
 }
 
-// queuedRepair is a repetition that was asked for at an instant.
+// queuedRepair is a repetition that was asked for at an instant, or its twin.
 type queuedRepair struct {
-	seq uint16
-	at  time.Time
+	seq  uint16
+	at   time.Time
+	twin bool
 }
 
 func newRepairs(now time.Time) *repairs { return &repairs{budget: repairRate, filled: now} }
@@ -151,10 +152,17 @@ func (v *Viewer) pumpRepairs(now time.Time) (more bool) {
 		r, done := t.repairs, 0
 		interval := v.repairInterval()
 		for done < len(r.queue) && !v.pacer.empty() {
-			if q := r.queue[done]; now.Sub(q.at) <= maxRepairWait {
-				v.repeat(now, t, q.seq, interval)
-			} else {
+			q := r.queue[done]
+			if q.twin && now.Sub(q.at) < slot/2 {
+				break // what takes one may take the other, too
+			}
+			switch {
+			case now.Sub(q.at) > maxRepairWait:
 				v.worker.total.dropped[dropRepair]++
+			case q.twin:
+				v.repeatTwin(t, q.seq)
+			default:
+				v.repeat(now, t, q.seq, interval)
 			}
 			done++
 		}
@@ -203,6 +211,25 @@ func (v *Viewer) repeat(now time.Time, t *track, seq uint16, interval time.Durat
 		t.noteLoss(out.Seq)
 		v.stats.Retransmitted++
 		w.total.retransmitted++
+		if v.adapt.lossy && t.format.RTXPayloadType != 0 && len(t.repairs.queue) < maxNACKed {
+			t.repairs.queue = append(t.repairs.queue, queuedRepair{seq: seq, at: now, twin: true})
+			w.pace(v)
+		}
+	}
+}
+
+// repeatTwin sends a repetition for the second time, unasked. On a path that
+// loses a tenth of all packets one repetition in ten is lost, and browsers ask
+// again only after a tenth of a second: then the picture stands still.
+func (v *Viewer) repeatTwin(t *track, seq uint16) {
+	p, out, ok := t.repairable(seq)
+	if !ok || t.repairs.budget < len(p.Payload) {
+		return
+	}
+	t.repairs.budget -= len(p.Payload)
+	if _, ok := v.writeRepetition(t, v.route.Load(), p, out); ok {
+		v.stats.Retransmitted++
+		v.worker.total.retransmitted++
 	}
 }
 

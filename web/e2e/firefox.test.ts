@@ -54,6 +54,56 @@ test("Firefox watches VP8", async () => {
   }
 });
 
+/** Notes when the page's player shows pictures, from the WHEP POST on. It runs in the page before anything else. */
+function noteJoin(): void {
+  const seen: number[] = [];
+  Object.assign(window, { seen });
+  const find = () => {
+    const video = document.querySelector("freshet-player")?.shadowRoot?.querySelector("video");
+    if (!video) return void requestAnimationFrame(find);
+    const look = (now: number) => {
+      seen.push(now);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+  };
+  find();
+}
+
+// Firefox must never be worse off for the replay than by waiting: it plays it, or asks for a keyframe and gets one.
+test("Firefox joins a VP8 stream in the middle of its GOP", async () => {
+  const studio = await goLive(chromium, server, "join", "VP8");
+  const other = await chromium.page(`${server.base}/watch/join`); // keeps the layers going
+  await other.locator('freshet-player[data-state="live"]').waitFor({ timeout: 20_000 });
+  const browser = await firefox();
+  const rows: object[] = [];
+  try {
+    for (let i = 0; i < (process.env.E2E_LONG === "1" ? 6 : 2); i++) {
+      await new Promise((done) => setTimeout(done, 3000)); // the last keyframe is old
+      const page = await browser.newPage();
+      await page.evaluateOnNewDocument(noteJoin);
+      await page.goto(`${server.base}/watch/join`);
+      await page.waitForFunction(() => (window as unknown as { seen: number[] }).seen.length > 60, { timeout: 20_000 });
+      const { first, pause } = await page.evaluate(() => {
+        const { seen } = window as unknown as { seen: number[] };
+        const post = performance.getEntriesByType("resource").find((e) => e.name.endsWith("/whep/join"));
+        const gaps = seen.slice(1).map((at, i) => at - (seen[i] ?? at));
+        return { first: Math.round((seen[0] ?? 0) - (post?.startTime ?? 0)), pause: Math.round(Math.max(...gaps)) };
+      });
+      const detail = await (await fetch(`${server.base}/api/v1/streams/join`)).json();
+      const viewer = detail.viewerSessions.at(-1);
+      rows.push({ first, pause, replays: viewer.replays, plis: viewer.plis, waiting: viewer.waiting });
+      expect(first).toBeLessThan(5000);
+      await page.close();
+    }
+    console.table(rows);
+  } finally {
+    await browser.close();
+    await other.close();
+    await studio.close();
+  }
+});
+
 test("Firefox is told when it cannot decode the picture", async () => {
   const studio = await goLive(chromium, server, "h264", "H264");
   const browser = await firefox();

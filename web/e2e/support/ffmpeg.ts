@@ -4,17 +4,27 @@ import { fileURLToPath } from "node:url";
 
 const publisher = fileURLToPath(new URL("whip-publisher.mjs", import.meta.url));
 
-/** Makes a clip of a test picture and a tone with the system's ffmpeg. */
-export async function makeClip(path: string, seconds: number): Promise<void> {
+/**
+ * Makes a clip of a test picture and a tone with the system's ffmpeg. With numbers each picture has its own in black
+ * and white in the upper left corner: sixteen fields of 20 by 16, the lowest bit first.
+ */
+export async function makeClip(
+  path: string,
+  seconds: number,
+  { gop = 30, numbers = false }: { gop?: number; numbers?: boolean } = {},
+): Promise<void> {
+  const strip = "nullsrc=s=320x16:r=30,format=gray,geq=lum='255*mod(floor(N/pow(2,floor(X/20))),2)'";
   const child = spawn(
     "ffmpeg",
     [
-      ..."-v error -y -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440 -t".split(" "),
+      ..."-v error -y -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440".split(" "),
+      ...(numbers ? ["-f", "lavfi", "-i", strip, "-filter_complex", "[0][2]overlay=0:0"] : []),
+      "-t",
       String(seconds),
-      ..."-c:v libx264 -profile:v baseline -preset veryfast -tune zerolatency -bf 0 -g 30 -b:v 2500k -pix_fmt yuv420p".split(
+      ..."-c:v libx264 -profile:v baseline -preset veryfast -tune zerolatency -bf 0 -sc_threshold 0 -b:v 2500k".split(
         " ",
       ),
-      ..."-c:a libopus -ar 48000 -ac 2 -b:a 96k".split(" "),
+      ...`-g ${gop} -keyint_min ${gop} -pix_fmt yuv420p -c:a libopus -ar 48000 -ac 2 -b:a 96k`.split(" "),
       path,
     ],
     { stdio: ["ignore", "inherit", "inherit"] },

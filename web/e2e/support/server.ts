@@ -7,9 +7,6 @@ import { promisify } from "node:util";
 
 const binary = fileURLToPath(new URL("../../../bin/freshet", import.meta.url));
 
-// What is meant for the tests is not for the server, which refuses settings that it does not know.
-const environment = { ...process.env, FRESHET_LONG: undefined };
-
 /** A port that was free a moment ago, for TCP and UDP, and the next one for TCP. */
 async function freePort(): Promise<number> {
   const tcp = (port: number) => held(createServer(), (s) => s.listen(port, "127.0.0.1"));
@@ -64,7 +61,7 @@ export class Server {
     const child = spawn(
       binary,
       ["serve", "--http.listen", `127.0.0.1:${this.port}`, "--admin.listen", "off", ...this.args],
-      { stdio: ["ignore", "pipe", "pipe"], env: environment },
+      { stdio: ["ignore", "pipe", "pipe"] },
     );
     this.child = child;
     const collect = (chunk: Buffer) => {
