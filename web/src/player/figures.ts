@@ -118,7 +118,7 @@ export function hlsFigures(
     ...plainFigures(video, pilot.behind, before),
     buffer: pilot.buffer,
     fps: level?.frameRate ?? 0,
-    videoBitrate: level?.bitrate ?? 0,
+    videoBitrate: level?.averageBitrate ?? 0,
     videoCodec: level?.videoCodec ?? "",
     audioCodec: level?.audioCodec ?? "",
     freezes: pilot.stalls,

@@ -33,15 +33,18 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
     ["Resolution", size(f.width, f.height)],
     ["Frame rate", f.fps > 0 ? `${Math.round(f.fps)} fps` : "–"],
     ["Video", bitrate(f.videoBitrate)],
-    ["Audio", bitrate(f.audioBitrate)],
     ["Codecs", [f.videoCodec, f.audioCodec].filter(Boolean).join(" · ") || "–"],
-    ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
-    ["Round trip", millis(f.rtt)],
     ["Dropped", `${f.framesDropped} of ${f.framesDecoded}`],
     ["Freezes", String(f.freezes)],
     ["First picture", firstFrame === undefined ? "–" : `${firstFrame} ms`],
     ["Transport", f.protocol || "–"],
   ];
+  const whep: [string, string][] = [
+    ["Audio", bitrate(f.audioBitrate)],
+    ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
+    ["Round trip", millis(f.rtt)],
+  ];
+  if (f.path === "whep") rows.splice(6, 0, ...whep);
   return html`<dl class="figures" data-testid="figures" aria-label="Statistics">
     ${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
   </dl>`;
