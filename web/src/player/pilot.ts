@@ -10,6 +10,10 @@ import { StuckDetector } from "./stuck.ts";
 const INTERVAL = 100;
 /** How far a seek goes that gets hls.js going again, in seconds: about a frame. */
 const NUDGE = 0.034;
+/** Beginning so much further behind live than the target, in seconds, is mended by a jump. */
+const FAR = 0.15;
+/** What a jump leaves ahead of the playhead, in seconds. */
+const LANDING = 0.25;
 /** How far behind live hls.js may let a viewer fall who wants live, in seconds. */
 export const MOST_BEHIND = 4;
 
@@ -32,6 +36,7 @@ export class Pilot {
   #following = true;
   #loading = 0;
   #ticks = 0;
+  #begun = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -136,12 +141,21 @@ export class Pilot {
     if (!details || video.readyState === 0) return;
     const behind = this.behind;
     if (this.#following && details.live && behind !== undefined) {
+      if (!this.#begun) this.#jump(now, behind);
       const rate = this.rates.rate({ now, behind, buffer: this.buffer });
       if (video.playbackRate !== rate) video.playbackRate = rate;
     }
     this.#unlock(now, details);
     if (++this.#ticks % 5 === 0) this.#choose(now);
     this.looked();
+  }
+
+  /** What came in while the first parts were loaded is skipped before anybody sees it. */
+  #jump(now: number, behind: number): void {
+    if (this.video.readyState < 3 || this.video.paused) return;
+    this.#begun = true;
+    const far = Math.min(behind - this.rates.target(now), this.buffer - LANDING);
+    if (far > FAR) this.video.currentTime += far;
   }
 
   #unlock(now: number, details: LevelDetails): void {
