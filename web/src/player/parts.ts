@@ -44,7 +44,8 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
     ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
     ["Round trip", millis(f.rtt)],
   ];
-  if (f.path === "whep") rows.splice(6, 0, ...whep);
+  const hls: [string, string][] = [["Throughput", bitrate(f.throughput ?? 0)]];
+  rows.splice(6, 0, ...(f.path === "whep" ? whep : hls));
   return html`<dl class="figures" data-testid="figures" aria-label="Statistics">
     ${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
   </dl>`;
