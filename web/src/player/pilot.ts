@@ -1,5 +1,5 @@
 import type Hls from "hls.js";
-import type { LevelDetails } from "hls.js";
+import type { Fragment, LevelDetails, Part } from "hls.js";
 import { AbrController, type Rung, ThroughputMeter } from "./abr.ts";
 import { captureAt, type DatedFragment } from "./capture.ts";
 import { LiveClock } from "./live-clock.ts";
@@ -14,6 +14,10 @@ const NUDGE = 0.034;
 const FAR = 0.15;
 /** What a jump leaves ahead of the playhead, in seconds. */
 const LANDING = 0.25;
+/** With so much ahead, in seconds, a change of level needs no care. */
+const AMPLE = 3;
+/** A segment that does not end within this, in ms, is not waited for. */
+const PATIENCE = 5000;
 /** How far behind live hls.js may let a viewer fall who wants live, in seconds. */
 export const MOST_BEHIND = 4;
 
@@ -36,6 +40,8 @@ export class Pilot {
   #following = true;
   #loading = 0;
   #ticks = 0;
+  #wanted: number | undefined;
+  #wantedSince = 0;
   #begun = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -52,6 +58,9 @@ export class Pilot {
       const { loading, loaded } = (part ?? frag).stats;
       this.#meter.note(performance.now(), loaded, loading.end - loading.first);
       if (frag.type === "main") this.#loading = 0;
+    });
+    hls.on(events.FRAG_BUFFERED, (_, { frag, part }) => {
+      if (frag.type === "main" && this.#endsSegment(frag, part)) this.#switch();
     });
     hls.on(events.LEVEL_UPDATED, (_, { details }) => this.#heard(details));
     hls.on(events.ERROR, (_, { frag }) => {
@@ -170,12 +179,27 @@ export class Pilot {
 
   #choose(now: number): void {
     const rungs = this.rungs;
-    const loaded = this.hls.loadLevel;
-    if (rungs.length < 2 || loaded < 0) return;
+    const current = this.hls.loadLevel;
+    if (rungs.length < 2 || current < 0) return;
     const { throughput: estimate, buffer, lines } = this;
-    const automatic = () => this.#abr.choose(rungs, { now, current: loaded, estimate, buffer, lines });
-    const wanted = this.level ?? automatic();
-    // Only this way of changing keeps the picture going (at a segment's end).
-    if (wanted !== loaded) this.hls.nextLevel = wanted;
+    this.#wanted = this.level ?? this.#abr.choose(rungs, { now, current, estimate, buffer, lines });
+    if (this.#wanted === current) this.#wantedSince = now;
+    // With seconds in the buffer hls.js finds a seam by itself, and a picture that stands has none.
+    const free = buffer > AMPLE || this.video.readyState < 3;
+    if (free || now - this.#wantedSince > PATIENCE) this.#switch();
+  }
+
+  /** Goes over to the wanted level, without a gap where a segment ends: only there all levels have a keyframe. */
+  #switch(): void {
+    if (this.#wanted === undefined || this.#wanted === this.hls.loadLevel) return;
+    this.hls.nextLevel = this.#wanted;
+  }
+
+  /** Whether what was buffered is a whole segment, or the last part of one. */
+  #endsSegment(frag: Fragment, part: Part | null): boolean {
+    const details = this.hls.latestLevelDetails;
+    if (!part || !details) return true;
+    const parts = (details.partList ?? []).filter((p) => p.fragment.sn === frag.sn);
+    return Number(frag.sn) <= details.endSN && part.index >= (parts.at(-1)?.index ?? 0);
   }
 }
