@@ -66,6 +66,13 @@ func TestThrift(t *testing.T) {
 	}
 }
 
+func TestAbove(t *testing.T) {
+	require.Equal(t, 0, above(-1, 3)) // paused
+	require.Equal(t, 2, above(1, 3))
+	require.Equal(t, 2, above(2, 3))
+	require.Equal(t, 0, above(1, 1)) // the publisher came back with fewer
+}
+
 // A viewer whose path has been narrow for long gives up the Layers beyond the
 // next one, and wants them again with the first room.
 func TestNarrowPathGivesUpTheTop(t *testing.T) {

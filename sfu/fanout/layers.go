@@ -76,11 +76,14 @@ func (v *Viewer) reach() (rank int) {
 	if v.adapt.budget == 0 || best < 0 {
 		return hub.WantAll
 	}
-	at := v.adapt.index // -1 while paused
-	if at+1 < len(layers) {
-		at++
-	}
-	return layers[at].Rank
+	return layers[above(v.adapt.index, len(layers))].Rank
+}
+
+// above returns the index next to the one that is sent, which is -1 while the
+// video is paused. The Stream may have fewer Layers now than when that was
+// chosen: a publisher came back with less.
+func above(sent, layers int) int {
+	return min(sent+1, layers-1)
 }
 
 // thriftAfter is how long a path has to be narrow until the viewer gives up the

@@ -103,6 +103,7 @@ export class FreshetPlayer extends LitElement {
 
   /** Starts over, for instance after an error. */
   retry(): void {
+    const sound = this.#video ?? { muted: this.muted, volume: 1 };
     void this.#director?.stop();
     this.#director = undefined;
     this.#firstFrame = undefined;
@@ -116,12 +117,11 @@ export class FreshetPlayer extends LitElement {
       token: this.token || undefined,
       mode: this.mode,
     };
-    if (!this.#played) {
-      // Only at first: a retry keeps what the viewer has chosen since.
-      whep.muted = this.muted;
-      this.#askForSound = this.muted;
-      this.#played = true;
-    }
+    // A retry keeps what the viewer has chosen since.
+    whep.volume = sound.volume;
+    whep.muted = sound.muted;
+    if (!this.#played) this.#askForSound = this.muted;
+    this.#played = true;
     const director = new Director(source, { whep, hls });
     this.#director = director;
     this.#follow(director);

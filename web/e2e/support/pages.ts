@@ -68,6 +68,7 @@ export async function figures(page: Page) {
           firstFrame?: number;
           framesDecoded: number;
           freezes: number;
+          unstuck: number;
           packetsLost: number;
           videoCodec: string;
         }>;

@@ -50,6 +50,7 @@ export class Director extends Emitter<DirectorEvents> {
   #slowed = 0;
   #slowedAt = 0;
   #first = false;
+  #began = 0;
   #quality: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #window: { length: number; at: number } | undefined;
@@ -99,6 +100,7 @@ export class Director extends Emitter<DirectorEvents> {
   }
 
   start(): void {
+    this.#began = performance.now();
     if (this.source.mode === "hls" && this.#possible) this.stage.show("hls");
     this.#decide();
     this.#timer = setInterval(() => this.#decide(), INTERVAL);
@@ -184,7 +186,9 @@ export class Director extends Emitter<DirectorEvents> {
       this.#decide();
     });
     engine.on("first", (milliseconds) => {
-      if (!this.#first) this.emit("first", milliseconds);
+      // LL-HLS as the second choice is as late as the viewer has waited.
+      const waited = engine.path === "whep" ? milliseconds : Math.round(performance.now() - this.#began);
+      if (!this.#first) this.emit("first", waited);
       this.#first = true;
       this.#decide();
     });

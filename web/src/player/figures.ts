@@ -10,6 +10,10 @@ export interface PlayerFigures {
   latency: number | undefined;
   /** Media ahead of the playhead in seconds. */
   buffer: number;
+  /** What the network carries, bit/s; undefined while unknown. */
+  throughput: number | undefined;
+  /** How often loading had to be set going again. */
+  unstuck: number;
   width: number;
   height: number;
   fps: number;
@@ -50,6 +54,8 @@ export function figures(before: Reading | undefined, after: Reading): PlayerFigu
   const audioRate = rates("audio");
   return {
     path: "whep",
+    throughput: undefined,
+    unstuck: 0,
     latency: undefined,
     buffer: ((videoRate ?? audioRate)?.jitterBuffer ?? 0) / 1000,
     width: video?.width ?? 0,
@@ -83,6 +89,8 @@ export function plainFigures(
   const decoded = quality?.totalVideoFrames ?? 0;
   return {
     path: "hls",
+    throughput: undefined,
+    unstuck: 0,
     latency,
     buffer: 0,
     width: video.videoWidth,
@@ -117,8 +125,10 @@ export function hlsFigures(
   return {
     ...plainFigures(video, pilot.behind, before),
     buffer: pilot.buffer,
+    throughput: pilot.throughput,
+    unstuck: pilot.unstuck,
     fps: level?.frameRate ?? 0,
-    videoBitrate: level?.bitrate ?? 0,
+    videoBitrate: level?.averageBitrate ?? 0,
     videoCodec: level?.videoCodec ?? "",
     audioCodec: level?.audioCodec ?? "",
     freezes: pilot.stalls,

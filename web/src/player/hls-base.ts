@@ -107,8 +107,10 @@ export abstract class HlsBase extends Emitter<EngineEvents> {
   protected awaitFrame(video: HTMLVideoElement, still: () => boolean): void {
     const { signal } = this.#elements;
     const painted = () => !signal.aborted && still() && this.moved();
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(painted);
-    else video.addEventListener("playing", painted, { once: true, signal });
+    video.requestVideoFrameCallback?.(painted);
+    // Sound alone paints nothing.
+    const plays = () => (video.videoWidth === 0 || !video.requestVideoFrameCallback) && painted();
+    video.addEventListener("playing", plays, { signal });
   }
 
   /** The picture has moved. */

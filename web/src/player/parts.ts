@@ -33,15 +33,19 @@ export function figuresList(f: PlayerFigures, firstFrame: number | undefined): T
     ["Resolution", size(f.width, f.height)],
     ["Frame rate", f.fps > 0 ? `${Math.round(f.fps)} fps` : "–"],
     ["Video", bitrate(f.videoBitrate)],
-    ["Audio", bitrate(f.audioBitrate)],
     ["Codecs", [f.videoCodec, f.audioCodec].filter(Boolean).join(" · ") || "–"],
-    ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
-    ["Round trip", millis(f.rtt)],
     ["Dropped", `${f.framesDropped} of ${f.framesDecoded}`],
     ["Freezes", String(f.freezes)],
     ["First picture", firstFrame === undefined ? "–" : `${firstFrame} ms`],
     ["Transport", f.protocol || "–"],
   ];
+  const whep: [string, string][] = [
+    ["Audio", bitrate(f.audioBitrate)],
+    ["Loss", `${percent(f.loss)} (${f.packetsLost})`],
+    ["Round trip", millis(f.rtt)],
+  ];
+  const hls: [string, string][] = [["Throughput", bitrate(f.throughput ?? 0)]];
+  rows.splice(6, 0, ...(f.path === "whep" ? whep : hls));
   return html`<dl class="figures" data-testid="figures" aria-label="Statistics">
     ${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
   </dl>`;

@@ -1,5 +1,5 @@
 import type Hls from "hls.js";
-import type { LevelDetails } from "hls.js";
+import type { Fragment, LevelDetails, Part } from "hls.js";
 import { AbrController, type Rung, ThroughputMeter } from "./abr.ts";
 import { captureAt, type DatedFragment } from "./capture.ts";
 import { LiveClock } from "./live-clock.ts";
@@ -10,6 +10,14 @@ import { StuckDetector } from "./stuck.ts";
 const INTERVAL = 100;
 /** How far a seek goes that gets hls.js going again, in seconds: about a frame. */
 const NUDGE = 0.034;
+/** Beginning so much further behind live than the target, in seconds, is mended by a jump. */
+const FAR = 0.15;
+/** What a jump leaves ahead of the playhead, in seconds. */
+const LANDING = 0.25;
+/** With so much ahead, in seconds, a change of level needs no care. */
+const AMPLE = 3;
+/** A segment that does not end within this, in ms, is not waited for. */
+const PATIENCE = 5000;
 /** How far behind live hls.js may let a viewer fall who wants live, in seconds. */
 export const MOST_BEHIND = 4;
 
@@ -32,6 +40,9 @@ export class Pilot {
   #following = true;
   #loading = 0;
   #ticks = 0;
+  #wanted: number | undefined;
+  #wantedSince = 0;
+  #begun = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -47,6 +58,9 @@ export class Pilot {
       const { loading, loaded } = (part ?? frag).stats;
       this.#meter.note(performance.now(), loaded, loading.end - loading.first);
       if (frag.type === "main") this.#loading = 0;
+    });
+    hls.on(events.FRAG_BUFFERED, (_, { frag, part }) => {
+      if (frag.type === "main" && this.#endsSegment(frag, part)) this.#switch();
     });
     hls.on(events.LEVEL_UPDATED, (_, { details }) => this.#heard(details));
     hls.on(events.ERROR, (_, { frag }) => {
@@ -136,12 +150,21 @@ export class Pilot {
     if (!details || video.readyState === 0) return;
     const behind = this.behind;
     if (this.#following && details.live && behind !== undefined) {
+      if (!this.#begun) this.#jump(now, behind);
       const rate = this.rates.rate({ now, behind, buffer: this.buffer });
       if (video.playbackRate !== rate) video.playbackRate = rate;
     }
     this.#unlock(now, details);
     if (++this.#ticks % 5 === 0) this.#choose(now);
     this.looked();
+  }
+
+  /** What came in while the first parts were loaded is skipped before anybody sees it. */
+  #jump(now: number, behind: number): void {
+    if (this.video.readyState < 3 || this.video.paused) return;
+    this.#begun = true;
+    const far = Math.min(behind - this.rates.target(now), this.buffer - LANDING);
+    if (far > FAR) this.video.currentTime += far;
   }
 
   #unlock(now: number, details: LevelDetails): void {
@@ -156,12 +179,27 @@ export class Pilot {
 
   #choose(now: number): void {
     const rungs = this.rungs;
-    const loaded = this.hls.loadLevel;
-    if (rungs.length < 2 || loaded < 0) return;
+    const current = this.hls.loadLevel;
+    if (rungs.length < 2 || current < 0) return;
     const { throughput: estimate, buffer, lines } = this;
-    const automatic = () => this.#abr.choose(rungs, { now, current: loaded, estimate, buffer, lines });
-    const wanted = this.level ?? automatic();
-    // Only this way of changing keeps the picture going (at a segment's end).
-    if (wanted !== loaded) this.hls.nextLevel = wanted;
+    this.#wanted = this.level ?? this.#abr.choose(rungs, { now, current, estimate, buffer, lines });
+    if (this.#wanted === current) this.#wantedSince = now;
+    // With seconds in the buffer hls.js finds a seam by itself, and a picture that stands has none.
+    const free = buffer > AMPLE || this.video.readyState < 3;
+    if (free || now - this.#wantedSince > PATIENCE) this.#switch();
+  }
+
+  /** Goes over to the wanted level, without a gap where a segment ends: only there all levels have a keyframe. */
+  #switch(): void {
+    if (this.#wanted === undefined || this.#wanted === this.hls.loadLevel) return;
+    this.hls.nextLevel = this.#wanted;
+  }
+
+  /** Whether what was buffered is a whole segment, or the last part of one. */
+  #endsSegment(frag: Fragment, part: Part | null): boolean {
+    const details = this.hls.latestLevelDetails;
+    if (!part || !details) return true;
+    const parts = (details.partList ?? []).filter((p) => p.fragment.sn === frag.sn);
+    return Number(frag.sn) <= details.endSN && part.index >= (parts.at(-1)?.index ?? 0);
   }
 }

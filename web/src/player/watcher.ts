@@ -162,6 +162,7 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.delay.set(0);
+    this.viewers = undefined;
     // A stream that has lost its tracks has ended for the element, even when new ones come.
     if (this.#video) this.#video.srcObject = null;
     this.#frame = undefined;
@@ -230,8 +231,9 @@ export class Watcher extends Emitter<EngineEvents> implements Engine {
     this.#observe(reading);
     this.figures = { ...figures(before, reading), latency: this.#latency() };
     const video = reading.streams.find((s) => s.kind === "video");
+    const audio = reading.streams.find((s) => s.kind === "audio");
     this.#steadiness.look(performance.now(), {
-      frames: video?.codec ? video.frames : (reading.streams[0]?.packets ?? 0),
+      frames: video?.codec ? video.frames : (audio?.packets ?? 0),
       frozen: (video?.frozen ?? 0) * 1000,
     });
     this.#judge(before, this.figures);
