@@ -102,12 +102,14 @@ func (l *Ladder) release(t *track, c *cut, now time.Time, out *Output) {
 }
 
 // margin is how much before a cut the sample may be that begins its segment:
-// audio is cut at the packet that contains the cut.
+// audio is cut at the packet that contains the cut, if packets are as long as
+// usual.
 func (l *Ladder) margin(t *track) int64 {
 	if t.video() {
 		return t.span(together)
 	}
-	return max(t.interval-1, 0)
+	_, ticks := silence(t.spec.Codec.Name)
+	return ticks - 1
 }
 
 // cross moves a rendition over a cut, if it can be.
@@ -115,7 +117,7 @@ func (l *Ladder) cross(t *track, c *cut, now time.Time, out *Output) bool {
 	at := t.ticks(c.at)
 	v, i := l.resolve(t, c, now)
 	if v == wait || v == never {
-		if t.standIn == nil && i == len(t.queue) && !t.segmentOver && l.quiet(t, now) {
+		if t.video() && t.standIn == nil && i == len(t.queue) && !t.segmentOver && l.quiet(t, now) {
 			// Others may wait for the end of this segment, which they carry,
 			// before they can stand in for the next one.
 			l.close(t, i, at, now, out)
@@ -123,7 +125,7 @@ func (l *Ladder) cross(t *track, c *cut, now time.Time, out *Output) bool {
 		return false
 	}
 	end := at
-	if !t.video() && t.queue[i].Time <= at+t.span(nearly) {
+	if late := !t.video() && i > 0 && t.queue[i-1].Time >= at; late || !t.video() && t.queue[i].Time <= at+t.span(nearly) {
 		end = t.queue[i].Time
 	}
 	if t.standIn == nil && !t.segmentOver {
@@ -135,7 +137,7 @@ func (l *Ladder) cross(t *track, c *cut, now time.Time, out *Output) bool {
 		l.carry(t, l.source(t), c, now)
 		return true
 	}
-	t.stopgap(c)
+	t.stopgap(max(at, end), c.wall)
 	if !t.queue[0].Key {
 		l.stats.Forced++
 	}
@@ -221,7 +223,7 @@ func (l *Ladder) joinAt(t *track, c *cut, v verdict, n int, now time.Time) bool 
 	switch v {
 	case own:
 		t.drop(n)
-		t.stopgap(c)
+		t.stopgap(t.ticks(c.at), c.wall)
 		l.begin(t, c)
 	case carried:
 		l.carry(t, l.source(t), c, now)
@@ -240,8 +242,11 @@ func (l *Ladder) resolve(t *track, c *cut, now time.Time) (verdict, int) {
 		i++
 	}
 	if !t.video() {
-		if i == len(t.queue) {
-			return wait, 0
+		if i == 0 && t.started && !t.segmentOver && len(t.open) == 0 {
+			i = 1 // the present segment needs an end
+		}
+		if i >= len(t.queue) {
+			return wait, len(t.queue)
 		}
 		return own, i
 	}

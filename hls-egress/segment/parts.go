@@ -59,6 +59,9 @@ func (l *Ladder) renew(t *track, d *description) {
 func (l *Ladder) take(t *track, ends int64, last bool, now time.Time, out *Output) {
 	q := t.queue[0]
 	t.queue, t.bytes = t.queue[1:], t.bytes-q.size
+	if q.Time < t.end {
+		t.nudge(&q, t.end) // times that make no sense must not overlap
+	}
 	if ends <= q.Time {
 		l.stats.Dropped++ // a cut overtook it
 		if last && len(t.open) > 0 {
@@ -82,7 +85,13 @@ func (l *Ladder) take(t *track, ends int64, last bool, now time.Time, out *Outpu
 		ends = t.fit(start, ends, full, target)
 	}
 	q.ends = ends
-	t.open = append(t.open, q)
+	if t.weight+q.size > maxQueue { // a part that large is an attack
+		t.open[len(t.open)-1].ends = ends
+		l.stats.Dropped++
+		t.skip(now)
+	} else {
+		t.open, t.weight = append(t.open, q), t.weight+q.size
+	}
 	length := ends - start
 	if last {
 		l.emit(t, true, now, out)
@@ -191,6 +200,7 @@ func (l *Ladder) emit(t *track, last bool, now time.Time, out *Output) {
 		in = t.current.parameters
 	}
 	first, end := &t.open[0], t.open[len(t.open)-1].ends
+	t.end = end
 	p := Part{
 		Rendition: t.spec.Name, MSN: t.msn, Index: t.index, Init: t.init,
 		Data: fragment(t.format, in, sequenceNumber(t.msn, t.index), t.open),
@@ -204,7 +214,7 @@ func (l *Ladder) emit(t *track, last bool, now time.Time, out *Output) {
 		l.dirty = true
 	}
 	clear(t.open)
-	t.open = t.open[:0]
+	t.open, t.weight = t.open[:0], 0
 	l.publish(t, p, out)
 }
 

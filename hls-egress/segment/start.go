@@ -264,7 +264,7 @@ func (l *Ladder) flush(t *track, now time.Time, out *Output) {
 			} else {
 				l.close(t, n, t.ticks(c.at), now, out)
 			}
-			t.stopgap(c)
+			t.stopgap(t.ticks(c.at), c.wall)
 			l.begin(t, c)
 		}
 	}
@@ -279,11 +279,10 @@ func (t *track) until(at int64) int {
 	return n
 }
 
-// stopgap makes sure that a segment begins at its cut: with the sample that is
+// stopgap makes sure that a segment begins at a time, that of its cut: with the sample that is
 // due, moved there, or, where that is too far away, with the last picture again
 // or with silence.
-func (t *track) stopgap(c *cut) {
-	at := t.ticks(c.at)
+func (t *track) stopgap(at int64, wall time.Time) {
 	if len(t.queue) > 0 && (!t.queue[0].Key || t.queue[0].Time <= at+t.span(nearly)) {
 		if t.video() {
 			t.nudge(&t.queue[0], at)
@@ -295,7 +294,7 @@ func (t *track) stopgap(c *cut) {
 		frame, _ := silence(t.spec.Codec.Name)
 		q = queued{Sample: Sample{Key: true, Units: [][]byte{frame}}, size: len(frame), describes: t.newest}
 	}
-	q.Time, q.Wall = at, c.wall
+	q.Time, q.Wall = at, wall
 	t.queue = append([]queued{q}, t.queue...)
 	t.bytes += q.size
 }

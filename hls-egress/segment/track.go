@@ -65,6 +65,8 @@ type track struct {
 	msn     uint64
 	index   int
 	open    []queued // the samples of the part that is not complete
+	weight  int      // their bytes
+	end     int64    // where the part before it ended
 	discont bool
 	listed  bool   // something of it was published
 	next    uint64 // the segment after the newest that was published
@@ -218,7 +220,7 @@ func (t *track) fill(until int64, wall time.Time) {
 	}
 	frame, ticks := silence(t.spec.Codec.Name)
 	first := t.last + max(ticks, t.length(len(t.queue)-1))
-	for at := first; at+ticks*3/2 <= until; at += ticks {
+	for at := first; at+ticks/2 <= until; at += ticks {
 		s := Sample{Time: at, Wall: wall.Add(-t.duration(until - at)), Key: true, Units: [][]byte{frame}}
 		t.queue = append(t.queue, queued{Sample: s, size: len(frame), describes: t.newest})
 		t.bytes += len(frame)

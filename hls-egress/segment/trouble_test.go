@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
+	"github.com/freshet-live/freshet/hls-egress/segment/segtest"
 	"github.com/freshet-live/freshet/sfu/media"
 )
 
@@ -235,4 +236,90 @@ func TestSizeChange(t *testing.T) {
 	}
 	require.Len(t, inits, 2)
 	require.Equal(t, uint64(5), inits[1], "cut as soon as it was asked for")
+}
+
+// A flood of large pictures within one part does not fill the memory.
+func TestFlood(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus", layer("video", 0, sps720, 8000))
+	w.check.Lenient = true
+	w.keep = true
+	w.run(5 * time.Second)
+	big := append([]byte{0x41, 0x9a}, make([]byte, 1<<20)...)
+	var last segment.Sample
+	for _, a := range w.transit {
+		if a.name == "video" {
+			last = a.sample
+		}
+	}
+	for i := range 100 {
+		s := segment.Sample{Time: last.Time + int64(i), Wall: last.Wall, Units: [][]byte{big}}
+		w.take(w.ladder.Write(w.now, "video", s))
+	}
+	w.run(5 * time.Second)
+	w.good()
+	require.Greater(t, w.ladder.Stats().Dropped, uint64(80))
+	for _, p := range w.parts {
+		require.Less(t, len(p.Data), 17<<20)
+	}
+	require.Contains(t, w.again, "video")
+}
+
+// Requests that are lost are repeated, and segments stay within TARGETDURATION.
+func TestLostRequests(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus", simulcast()...)
+	n := 0
+	for range 40 * 200 {
+		asked := w.asked
+		w.run(5 * time.Millisecond)
+		if !w.asked.IsZero() && w.asked != asked {
+			if n++; n > 2 && n%3 != 0 { // two of three
+				w.asked = time.Time{}
+			}
+		}
+	}
+	w.check.Lenient = true
+	w.good()
+	require.Greater(t, n, 20)
+	require.GreaterOrEqual(t, w.check.Segments("f"), 13)
+	require.Zero(t, w.ladder.Stats().Forced)
+}
+
+// Where Opus sends nothing there is silence, and each segment of sound begins
+// with the packet in which its pictures begin.
+func TestSilenceOfOpus(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus", simulcast()...)
+	w.keep = true
+	w.check.Lenient = true
+	for range 40 {
+		w.run(500 * time.Millisecond)
+		kept := w.transit[:0]
+		for i, a := range w.transit {
+			if a.name != "audio" || i%2 == 0 {
+				kept = append(kept, a)
+			}
+		}
+		w.transit = kept
+		w.sound += 17 // 340 ms without a packet
+	}
+	w.good()
+	starts := map[uint64]time.Duration{}
+	for _, p := range w.parts {
+		m, err := segtest.ReadMedia(p.Data)
+		require.NoError(t, err)
+		if p.Rendition != "audio" {
+			if p.Index == 0 {
+				starts[p.MSN] = p.Time
+			}
+			continue
+		}
+		for _, d := range m.Durations {
+			require.LessOrEqual(t, d, uint32(1440), "a hole at %v", p.Time)
+		}
+	}
+	for _, p := range w.parts {
+		if x, ok := starts[p.MSN]; ok && p.Rendition == "audio" && p.Index == 0 && p.MSN > 0 {
+			require.LessOrEqual(t, p.Time, x)
+			require.Greater(t, p.Time, x-30*time.Millisecond)
+		}
+	}
 }
