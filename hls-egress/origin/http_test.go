@@ -183,6 +183,27 @@ func TestStandIn(t *testing.T) {
 	require.NotContains(t, body, "#EXT-X-DISCONTINUITY\n")
 }
 
+// A number that is used again for another section must not be found in caches
+// under the old one's name.
+func TestSectionsAreToldApart(t *testing.T) {
+	r := newRig(t, 1)
+	r.parts(10)
+	out := r.p.Next(r.p.Start)
+	other := *out.Parts[0].Init
+	other.Data = []byte("another one")
+	out.Parts[0].Init = &other
+	r.s.Apply(out)
+	require.Len(t, text(t, r.get("v0/"+initName(r.s.run, 0))), 600)
+	require.Equal(t, "another one", text(t, r.get("v0/"+initName(r.s.run, 1))))
+	require.Contains(t, text(t, r.get("v0/index.m3u8")), initName(r.s.run, 1))
+
+	same := other // a copy is the same section
+	out = r.p.Next(r.p.Start)
+	out.Parts[0].Init = &same
+	r.s.Apply(out)
+	require.Equal(t, http.StatusNotFound, r.get("v0/"+initName(r.s.run, 2)).StatusCode)
+}
+
 func TestMetrics(t *testing.T) {
 	r := newRig(t, 1)
 	r.parts(23)

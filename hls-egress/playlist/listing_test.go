@@ -171,6 +171,16 @@ func TestDiscontinuity(t *testing.T) {
 	require.Contains(t, text, `MAP:URI="i1.mp4"`)
 	require.EqualValues(t, 1, f.Discontinuities())
 
+	again := newFiller(8 * time.Second)
+	again.discontinue = true
+	text = again.parts(12).text()
+	require.Equal(t, 0, *parse(t, text).DiscontinuitySequence)
+	again.parts(60)
+	require.Equal(t, 1, *parse(t, again.text()).DiscontinuitySequence, "its tag has been counted")
+	again.discontinue = true
+	again.parts(20)
+	require.Contains(t, again.text(), "#EXT-X-DISCONTINUITY\n#EXT-X-MAP", "also when the section is the same")
+
 	late := &filler{Listing: NewListing(format, time.Minute, f.Discontinuities()), mapTo: "i0.mp4", from: 7}
 	require.Equal(t, 1, *parse(t, late.parts(11).text()).DiscontinuitySequence)
 	require.Equal(t, 7, parse(t, late.text()).MediaSequence)

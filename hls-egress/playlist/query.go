@@ -76,9 +76,6 @@ func number(text string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if text == "" || text[0] < '0' || text[0] > '9' { // ParseUint takes a sign
-		return 0, strconv.ErrSyntax
-	}
 	return strconv.ParseUint(text, 10, 64)
 }
 
