@@ -163,7 +163,7 @@ func (s *Stream) discontinuities() uint64 {
 func (s *Stream) reports(of *rendition) []playlist.Report {
 	var out []playlist.Report
 	for _, r := range *s.renditions.Load() {
-		if r == of || r.gone.Load() || r.listing == nil {
+		if r == of || r.listing == nil {
 			continue
 		}
 		if rep, ok := r.report(); ok {
@@ -234,7 +234,7 @@ func (s *Stream) End() {
 	s.ended = time.Now()
 	s.done.Store(true)
 	for _, r := range *s.renditions.Load() {
-		if r.listing != nil && !r.gone.Load() {
+		if r.listing != nil {
 			r.end()
 			r.publish(nil)
 		}
