@@ -110,6 +110,7 @@ func TestWindowMoves(t *testing.T) {
 		require.Equal(t, left <= 6*time.Second, len(s.Parts) > 0, "segment %d", i)
 	}
 	require.Len(t, m.Parts, 3)
+	require.LessOrEqual(t, len(f.recent), 3, "a day's parts are too much to keep")
 
 	least := newFiller(time.Second).parts(10 * 20)
 	require.Len(t, parse(t, least.text()).Segments, 4)
