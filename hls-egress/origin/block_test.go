@@ -251,6 +251,7 @@ func TestEnd(t *testing.T) {
 		require.True(t, strings.HasSuffix(p.rec.Body.String(), segmentName(r.s.run, 2)+"\n#EXT-X-ENDLIST\n"))
 		require.Equal(t, http.StatusNotFound, hint.rec.Code)
 		r.s.Apply(r.p.Next(time.Now())) // too late, and harmless
+		require.False(t, r.start(t.Context(), "v0/"+partName(r.s.run, 3, 0)).waits(), "nothing comes any more")
 
 		old := r.s
 		r.open(1)
@@ -268,5 +269,34 @@ func TestEnd(t *testing.T) {
 		r.o.sweep(time.Now())
 		require.Equal(t, http.StatusNotFound, r.get("index.m3u8").StatusCode)
 		require.Empty(t, r.o.runs)
+	})
+}
+
+// A publisher that comes back after the end begins a new run: whoever asks
+// meanwhile waits for that instead of getting the old one's end.
+func TestNewRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		live := true
+		r := newRig(t, 1, func(c *Config) { c.Live = func(string) bool { return live } })
+		r.parts(23)
+		r.s.End()
+		p := r.start(t.Context(), "index.m3u8")
+		require.True(t, p.waits())
+		live = false
+		require.Equal(t, http.StatusOK, r.get("index.m3u8").StatusCode, "nobody comes back: the end is all there is")
+		live = true
+		old := r.s
+		r.open(1)
+		r.parts(11)
+		require.False(t, p.waits())
+		require.Equal(t, http.StatusOK, p.rec.Code)
+
+		waiting := r.start(t.Context(), "v0/index.m3u8?_HLS_msn=1")
+		require.True(t, waiting.waits())
+		second := r.s
+		r.open(1)
+		require.False(t, waiting.waits(), "a run ends when the next one begins")
+		require.True(t, second.over())
+		require.True(t, old.over())
 	})
 }

@@ -4,11 +4,14 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet-live/freshet/hls-egress/segment"
 	"github.com/freshet-live/freshet/internal/httpx"
 )
 
@@ -181,6 +184,52 @@ func TestStandIn(t *testing.T) {
 	require.Contains(t, body, `#EXT-X-MAP:URI="../v0/`+initName(r.s.run, 0)+`"`)
 	require.Equal(t, 2, strings.Count(body, "#EXT-X-MAP"))
 	require.NotContains(t, body, "#EXT-X-DISCONTINUITY\n")
+}
+
+// A rendition that has long carried another one's media is not offered to
+// whoever comes now; those who play it go on. Something is always there.
+func TestSilentRenditionsAreHidden(t *testing.T) {
+	r := newRig(t, 2)
+	r.parts(23)
+	silence := func(since time.Time, names ...string) {
+		all := r.p.Specs()
+		for i := range all {
+			if slices.Contains(names, all[i].Name) {
+				all[i].Silent = since
+			}
+		}
+		r.s.Apply(segment.Output{Renditions: all})
+	}
+	silence(time.Now().Add(-hideAfter/2), "v1")
+	require.Contains(t, text(t, r.get("index.m3u8")), "v1/")
+	silence(time.Now().Add(-hideAfter), "v1")
+	require.NotContains(t, text(t, r.get("index.m3u8")), "v1/")
+	require.Equal(t, http.StatusOK, r.get("v1/index.m3u8").StatusCode)
+	silence(time.Now().Add(-hideAfter), "v0", "v1", "audio")
+	require.Contains(t, text(t, r.get("index.m3u8")), "v1/")
+	silence(time.Time{})
+	require.Contains(t, text(t, r.get("index.m3u8")), "v1/")
+}
+
+// A number that is used again for another section must not be found in caches
+// under the old one's name.
+func TestSectionsAreToldApart(t *testing.T) {
+	r := newRig(t, 1)
+	r.parts(10)
+	out := r.p.Next(r.p.Start)
+	other := *out.Parts[0].Init
+	other.Data = []byte("another one")
+	out.Parts[0].Init = &other
+	r.s.Apply(out)
+	require.Len(t, text(t, r.get("v0/"+initName(r.s.run, 0))), 600)
+	require.Equal(t, "another one", text(t, r.get("v0/"+initName(r.s.run, 1))))
+	require.Contains(t, text(t, r.get("v0/index.m3u8")), initName(r.s.run, 1))
+
+	same := other // a copy is the same section
+	out = r.p.Next(r.p.Start)
+	out.Parts[0].Init = &same
+	r.s.Apply(out)
+	require.Equal(t, http.StatusNotFound, r.get("v0/"+initName(r.s.run, 2)).StatusCode)
 }
 
 func TestMetrics(t *testing.T) {

@@ -50,11 +50,11 @@ func appendPart(b []byte, p Part) []byte {
 	return append(b, '\n')
 }
 
-func appendSegment(b []byte, s *Segment) []byte {
+func appendSegment(b []byte, d time.Duration, uri string) []byte {
 	b = append(b, "#EXTINF:"...)
-	b = appendSeconds(b, s.Duration)
+	b = appendSeconds(b, d)
 	b = append(b, ",\n"...)
-	b = append(b, s.uri...)
+	b = append(b, uri...)
 	return append(b, '\n')
 }
 

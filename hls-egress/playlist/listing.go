@@ -36,23 +36,33 @@ type Part struct {
 	Last bool
 }
 
-// Segment is a media segment, complete or not.
-type Segment struct {
-	MSN      uint64
-	Duration time.Duration
+// segment is a complete media segment as it is listed for as long as the window
+// lasts, which may be a day.
+type segment struct {
+	msn      uint64
+	duration time.Duration
 	// number is the discontinuity sequence number, the segment's own
 	// EXT-X-DISCONTINUITY counted.
 	number        uint64
 	discontinuity bool
 	segmentMap    string
-	uri           string
-	parts         []Part
-	// head and tail are its lines in a playlist before and after its parts;
-	// tail is nil until it is complete.
-	head, tail []byte
-	partLines  []byte
+	// head and tail are its lines in a playlist before and after its parts.
 	// mapped is set when head has the EXT-X-MAP.
-	mapped bool
+	head, tail []byte
+	mapped     bool
+}
+
+// parts are those of a segment: how many, and their lines.
+type parts struct {
+	count int
+	lines []byte
+}
+
+// openSegment is the one that is being made.
+type openSegment struct {
+	segment
+	parts
+	uri string
 }
 
 // Listing is what one rendition's media playlist lists: the newest segments up
@@ -62,9 +72,12 @@ type Listing struct {
 	format Format
 	window time.Duration
 
-	segments []*Segment // complete, oldest first
+	segments []*segment // complete, oldest first
 	duration time.Duration
-	open     *Segment
+	// recent has the parts of the last segments, as many as may be listed with
+	// them; at least of one.
+	recent []parts
+	open   *openSegment
 	// dependent is set once a segment began with something else than a
 	// keyframe.
 	dependent bool
@@ -86,16 +99,16 @@ func NewListing(format Format, window time.Duration, discontinuities uint64) *Li
 // completes that first. Where segments are missing in between, the listing
 // begins anew: a playlist has no holes.
 func (l *Listing) Add(p Part) {
-	if l.open != nil && l.open.MSN != p.MSN {
+	if l.open != nil && l.open.msn != p.MSN {
 		l.complete()
 	}
 	if l.open == nil {
 		l.begin(p)
 	}
 	s := l.open
-	s.parts = append(s.parts, p)
-	s.partLines = appendPart(s.partLines, p)
-	s.Duration += p.Duration
+	s.count++
+	s.lines = appendPart(s.lines, p)
+	s.duration += p.Duration
 	if p.Last {
 		l.complete()
 	}
@@ -112,15 +125,15 @@ func (l *Listing) begin(p Part) {
 	case last != nil:
 		number = last.number
 	}
-	if last != nil && last.MSN+1 == p.MSN {
+	if last != nil && last.msn+1 == p.MSN {
 		previous = last.segmentMap
 	} else {
-		l.segments, l.duration = nil, 0
+		l.segments, l.recent, l.duration = nil, nil, 0
 	}
 	l.dependent = l.dependent || !p.Independent
-	s := &Segment{
-		MSN: p.MSN, number: number, discontinuity: p.Discontinuity, segmentMap: p.Map, uri: p.Segment,
-	}
+	s := &openSegment{uri: p.Segment, segment: segment{
+		msn: p.MSN, number: number, discontinuity: p.Discontinuity, segmentMap: p.Map,
+	}}
 	if p.Discontinuity {
 		s.head = append(s.head, "#EXT-X-DISCONTINUITY\n"...)
 	}
@@ -138,14 +151,26 @@ func (l *Listing) complete() {
 		return
 	}
 	l.open = nil
-	s.tail = appendSegment(nil, s)
-	l.segments = append(l.segments, s)
-	l.duration += s.Duration
-	for len(l.segments) > 1 && l.duration-l.segments[0].Duration >= l.window {
-		l.duration -= l.segments[0].Duration
-		// Views share the array: it is only ever appended to.
+	s.tail = appendSegment(nil, s.duration, s.uri)
+	whole := s.segment
+	// Views share the arrays: they are only ever appended to.
+	l.segments = append(l.segments, &whole)
+	l.duration += s.duration
+	for len(l.segments) > 1 && l.duration-l.segments[0].duration >= l.window {
+		l.duration -= l.segments[0].duration
 		l.segments = l.segments[1:]
 	}
+	l.recent = append(l.recent, s.parts)
+	for len(l.recent) > 1 && l.recentDuration() > partsUntil*l.format.Target {
+		l.recent = l.recent[1:]
+	}
+}
+
+func (l *Listing) recentDuration() (d time.Duration) {
+	for _, s := range l.segments[max(0, len(l.segments)-len(l.recent)):] {
+		d += s.duration
+	}
+	return d
 }
 
 // End completes the last segment and ends the playlist (EXT-X-ENDLIST).
@@ -167,18 +192,18 @@ func (l *Listing) Discontinuities() uint64 {
 func (l *Listing) First() (uint64, bool) {
 	switch {
 	case len(l.segments) > 0:
-		return l.segments[0].MSN, true
+		return l.segments[0].msn, true
 	case l.open != nil:
-		return l.open.MSN, true
+		return l.open.msn, true
 	default:
 		return 0, false
 	}
 }
 
-func (l *Listing) last() *Segment {
+func (l *Listing) last() *segment {
 	switch {
 	case l.open != nil:
-		return l.open
+		return &l.open.segment
 	case len(l.segments) > 0:
 		return l.segments[len(l.segments)-1]
 	default:
@@ -190,12 +215,12 @@ func (l *Listing) last() *Segment {
 // comes next, and the reports tell of the other renditions.
 func (l *Listing) View(hint string, reports []Report) *View {
 	v := &View{
-		format: l.format, segments: slices.Clip(l.segments), hint: hint, reports: reports,
+		format: l.format, segments: slices.Clip(l.segments), recent: slices.Clip(l.recent), hint: hint, reports: reports,
 		independent: !l.dependent, ended: l.ended,
 	}
 	if l.open != nil {
-		open := *l.open // its slices are only ever appended to
-		open.parts, open.partLines = slices.Clip(open.parts), slices.Clip(open.partLines)
+		open := *l.open // its lines are only ever appended to
+		open.lines = slices.Clip(open.lines)
 		v.open = &open
 	}
 	return v

@@ -110,6 +110,7 @@ func TestWindowMoves(t *testing.T) {
 		require.Equal(t, left <= 6*time.Second, len(s.Parts) > 0, "segment %d", i)
 	}
 	require.Len(t, m.Parts, 3)
+	require.LessOrEqual(t, len(f.recent), 3, "a day's parts are too much to keep")
 
 	least := newFiller(time.Second).parts(10 * 20)
 	require.Len(t, parse(t, least.text()).Segments, 4)
@@ -170,6 +171,16 @@ func TestDiscontinuity(t *testing.T) {
 	require.Equal(t, 1, *parse(t, text).DiscontinuitySequence)
 	require.Contains(t, text, `MAP:URI="i1.mp4"`)
 	require.EqualValues(t, 1, f.Discontinuities())
+
+	again := newFiller(8 * time.Second)
+	again.discontinue = true
+	text = again.parts(12).text()
+	require.Equal(t, 0, *parse(t, text).DiscontinuitySequence)
+	again.parts(60)
+	require.Equal(t, 1, *parse(t, again.text()).DiscontinuitySequence, "its tag has been counted")
+	again.discontinue = true
+	again.parts(20)
+	require.Contains(t, again.text(), "#EXT-X-DISCONTINUITY\n#EXT-X-MAP", "also when the section is the same")
 
 	late := &filler{Listing: NewListing(format, time.Minute, f.Discontinuities()), mapTo: "i0.mp4", from: 7}
 	require.Equal(t, 1, *parse(t, late.parts(11).text()).DiscontinuitySequence)

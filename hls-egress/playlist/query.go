@@ -76,9 +76,6 @@ func number(text string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if text == "" || text[0] < '0' || text[0] > '9' { // ParseUint takes a sign
-		return 0, strconv.ErrSyntax
-	}
 	return strconv.ParseUint(text, 10, 64)
 }
 
@@ -117,22 +114,22 @@ func (v *View) Judge(q Query) (Verdict, error) {
 // segment.
 func (v *View) next() uint64 {
 	if n := len(v.segments); n > 0 {
-		return v.segments[n-1].MSN + 1
+		return v.segments[n-1].msn + 1
 	}
-	return v.open.MSN
+	return v.open.msn
 }
 
 func (v *View) judgePart(q Query, next uint64) (Verdict, error) {
 	if q.MSN < next {
 		last := v.segments[len(v.segments)-1]
-		if q.MSN < last.MSN || q.Part < uint64(len(last.parts)) {
+		if q.MSN < last.msn || q.Part < uint64(v.recent[len(v.recent)-1].count) {
 			return Answer, nil
 		}
 		q.MSN, q.Part = next, 0 // L13
 	}
 	has := uint64(0)
-	if v.open != nil && q.MSN == v.open.MSN {
-		has = uint64(len(v.open.parts))
+	if v.open != nil && q.MSN == v.open.msn {
+		has = uint64(v.open.count)
 	}
 	if q.Part >= has && q.Part-has >= v.advanceLimit() {
 		return 0, fmt.Errorf("%w: part %d of segment %d is too far ahead", ErrQuery, q.Part, q.MSN)

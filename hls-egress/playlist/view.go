@@ -32,8 +32,9 @@ type Report struct {
 // View is a media playlist at one instant. It is immutable.
 type View struct {
 	format      Format
-	segments    []*Segment
-	open        *Segment
+	segments    []*segment
+	recent      []parts // of the last segments
+	open        *openSegment
 	hint        string
 	reports     []Report
 	independent bool
@@ -53,10 +54,9 @@ func (v *View) Complete() int { return len(v.segments) }
 func (v *View) Newest() (msn uint64, part int, ok bool) {
 	switch {
 	case v.open != nil:
-		return v.open.MSN, len(v.open.parts) - 1, true
+		return v.open.msn, v.open.count - 1, true
 	case len(v.segments) > 0:
-		s := v.segments[len(v.segments)-1]
-		return s.MSN, len(s.parts) - 1, true
+		return v.segments[len(v.segments)-1].msn, v.recent[len(v.recent)-1].count - 1, true
 	default:
 		return 0, 0, false
 	}
@@ -90,7 +90,7 @@ func (v *View) skippable() int {
 		if after >= skipUntil*v.format.Target {
 			return i + 1
 		}
-		after += v.segments[i].Duration
+		after += v.segments[i].duration
 	}
 	return 0
 }
@@ -99,7 +99,7 @@ func (v *View) openDuration() time.Duration {
 	if v.open == nil {
 		return 0
 	}
-	return v.open.Duration
+	return v.open.duration
 }
 
 func (v *View) appendHeader(b []byte, version uint64) []byte {
@@ -116,14 +116,16 @@ func (v *View) appendHeader(b []byte, version uint64) []byte {
 	b = append(b, "\n#EXT-X-PART-INF:PART-TARGET="...)
 	b = appendAttribute(b, v.format.Part)
 	b = append(b, '\n')
-	first := v.open
-	if len(v.segments) > 0 {
+	var first *segment
+	switch {
+	case len(v.segments) > 0:
 		first = v.segments[0]
-	}
-	if first == nil {
+	case v.open != nil:
+		first = &v.open.segment
+	default:
 		return appendTag(b, "#EXT-X-MEDIA-SEQUENCE:", 0)
 	}
-	b = appendTag(b, "#EXT-X-MEDIA-SEQUENCE:", first.MSN)
+	b = appendTag(b, "#EXT-X-MEDIA-SEQUENCE:", first.msn)
 	before := first.number
 	if first.discontinuity && before > 0 {
 		before-- // its own tag is still there to count
@@ -140,8 +142,8 @@ func (v *View) appendHeader(b []byte, version uint64) []byte {
 // those that a delta update skips.
 func (v *View) appendBody(b []byte, from int) []byte {
 	listed, left := len(v.segments), v.openDuration() // from there to the end
-	for listed > 0 {
-		if left += v.segments[listed-1].Duration; left > partsUntil*v.format.Target {
+	for listed > len(v.segments)-len(v.recent) {
+		if left += v.segments[listed-1].duration; left > partsUntil*v.format.Target {
 			break
 		}
 		listed--
@@ -152,7 +154,7 @@ func (v *View) appendBody(b []byte, from int) []byte {
 		}
 		b = append(b, s.head...)
 		if from+i >= listed {
-			b = append(b, s.partLines...)
+			b = append(b, v.recent[from+i-(len(v.segments)-len(v.recent))].lines...)
 		}
 		b = append(b, s.tail...)
 	}
@@ -161,7 +163,7 @@ func (v *View) appendBody(b []byte, from int) []byte {
 			b = appendMap(b, s.segmentMap)
 		}
 		b = append(b, s.head...)
-		b = append(b, s.partLines...)
+		b = append(b, s.lines...)
 	}
 	if v.ended {
 		return append(b, "#EXT-X-ENDLIST\n"...)
