@@ -30,12 +30,14 @@ test("joins of a stream with long GOPs", async () => {
     await new Promise((done) => setTimeout(done, 6000)); // two keyframes, so that their distance is known
     const all: Join[] = [];
     for (let i = 0; i < joins; i++) all.push(await page.evaluate(join, endpoint));
-    const of = (figure: keyof Join) => all.map((j) => j[figure]);
+    const calm = all.filter((j) => j.others < 150);
+    const of = (figure: keyof Join) => (calm.length > 0 ? calm : all).map((j) => j[figure]);
     const row = (values: number[]) => ({
       p50: quantile(values, 0.5),
       p95: quantile(values, 0.95),
       most: quantile(values, 1),
     });
+    console.log(`${calm.length} of ${joins} joins while the machine kept up`);
     console.table({
       "first picture": row(of("first")),
       "live edge": row(of("live")),

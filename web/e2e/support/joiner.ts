@@ -6,6 +6,8 @@ export interface Join {
   live: number;
   /** The longest pause between two pictures in the two seconds after the first. */
   pause: number;
+  /** The longest pause of the viewer who was there before, in that time: more than a little is the machine's doing. */
+  others: number;
 }
 
 /** A bare WHEP viewer in a page. */
@@ -21,6 +23,8 @@ interface Tools {
   play(endpoint: string): Promise<Viewer>;
   numberOf(video: HTMLVideoElement): number;
   newest: number;
+  /** The longest pause of the viewer that stays, in ms. */
+  pause: number;
 }
 
 /**
@@ -35,6 +39,7 @@ export async function watchHere(endpoint: string): Promise<void> {
   if (!context) throw new Error("no canvas");
   const tools: Tools = {
     newest: -1,
+    pause: 0,
     numberOf(video) {
       context.drawImage(video, 0, 0, 320, 16, 0, 0, 320, 16);
       const { data } = context.getImageData(0, 8, 320, 1);
@@ -67,7 +72,10 @@ export async function watchHere(endpoint: string): Promise<void> {
   Object.assign(window, { tools });
   const { video } = await tools.play(endpoint);
   await new Promise<void>((done) => {
-    const look = () => {
+    let last = 0;
+    const look = (now: number) => {
+      if (last !== 0) tools.pause = Math.max(tools.pause, Math.round(now - last));
+      last = now;
       tools.newest = tools.numberOf(video);
       video.requestVideoFrameCallback(look);
       done();
@@ -79,8 +87,9 @@ export async function watchHere(endpoint: string): Promise<void> {
 /** Joins, looks for two seconds and leaves. It runs in the page, after watchHere. */
 export async function join(endpoint: string): Promise<Join> {
   const { tools } = window as unknown as { tools: Tools };
+  tools.pause = 0;
   const { pc, video, posted, session } = await tools.play(endpoint);
-  const result: Join = { first: Number.NaN, live: Number.NaN, pause: 0 };
+  const result: Join = { first: Number.NaN, live: Number.NaN, pause: 0, others: 0 };
   await new Promise<void>((done) => {
     let last = 0;
     let enough = false;
@@ -103,6 +112,7 @@ export async function join(endpoint: string): Promise<Join> {
     };
     video.requestVideoFrameCallback(look);
   });
+  result.others = tools.pause;
   await fetch(session, { method: "DELETE" });
   pc.close();
   video.remove();
