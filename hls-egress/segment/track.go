@@ -68,6 +68,7 @@ type track struct {
 	weight  int      // their bytes
 	end     int64    // where the part before it ended
 	discont bool
+	left    bool   // it has to be away for one Output before it may come again
 	listed  bool   // something of it was published
 	next    uint64 // the segment after the newest that was published
 	// segmentOver is set when the last part of segment msn was published.
