@@ -271,6 +271,9 @@ func (p *packager) emit(now time.Time, out segment.Output) {
 			return
 		}
 		p.out = p.open(part, seg)
+		if !p.ladder.Independent() {
+			p.out.Dependent()
+		}
 		p.table = nil // on offer here too
 	}
 	if len(out.Parts) > 0 || out.Renditions != nil {

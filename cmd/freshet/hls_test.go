@@ -36,12 +36,12 @@ func (r *running) publish(t *testing.T, renditions []string, args ...string) (st
 }
 
 // A strict client follows a live simulcast stream through the whole server,
-// and its end.
+// through a restart of its publisher, to its end.
 func TestHLSRules(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("plays in real time")
 	}
-	r := serve(t, nil, "--data-dir", t.TempDir(), "--stream.reconnect-window", "2s")
+	r := serve(t, nil, "--data-dir", t.TempDir(), "--stream.reconnect-window", "4s")
 	stop := r.publish(t, []string{"q", "h", "f", "audio"}, "--simulcast")
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	defer transport.CloseIdleConnections()
@@ -52,8 +52,12 @@ func TestHLSRules(t *testing.T) {
 		// A busy machine sends sender reports late, and parts too.
 		FMP4: true, Slack: time.Second, Jitter: 50 * time.Millisecond,
 	}
-	timer := time.AfterFunc(12*time.Second, stop)
-	defer timer.Stop()
+	restart := time.AfterFunc(5*time.Second, func() {
+		stop()
+		stop = r.publish(t, nil, "--simulcast")
+		time.AfterFunc(10*time.Second, stop)
+	})
+	defer restart.Stop()
 	rep, err := client.Watch(ctx)
 	require.NoError(t, err)
 	for _, v := range rep.Violations {
@@ -61,6 +65,7 @@ func TestHLSRules(t *testing.T) {
 	}
 	require.Len(t, rep.Renditions, 4)
 	require.Greater(t, rep.Segments, 4*4)
+	require.Equal(t, 4, rep.Discontinuities)
 	require.True(t, rep.Ended)
 }
 

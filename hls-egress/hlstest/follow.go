@@ -18,8 +18,10 @@ type follower struct {
 	of   variant
 
 	playlist *mediaPlaylist
-	// listed is when each part came to be listed.
+	// listed is when each part came to be listed; newest is when the last one
+	// did.
 	listed []listing
+	newest time.Time
 	starts map[uint64]start
 	parts  map[string]*download
 	inits  map[string]*download
@@ -166,14 +168,21 @@ func (f *follower) note(now time.Time) {
 			if n := len(f.listed); n > 0 && !later(s.msn, k, f.listed[n-1]) {
 				continue
 			}
-			f.checkPace(now)
-			f.listed = append(f.listed, listing{s.msn, k, now})
-			if f.begun {
-				f.w.count(func(r *Report) { r.Latency = append(r.Latency, now.Sub(at)) })
+			if k > 0 || !s.discontinuity { // a publisher may have been gone
+				f.checkPace(now)
 			}
+			if !f.begun {
+				f.listed = append(f.listed, listing{msn: s.msn, part: k}) // nobody knows since when
+				continue
+			}
+			f.newest = now
+			f.listed = append(f.listed, listing{s.msn, k, now})
+			f.w.count(func(r *Report) { r.Latency = append(r.Latency, now.Sub(at)) })
 		}
 	}
-	f.begun = true
+	if !f.begun {
+		f.begun, f.newest = true, now
+	}
 	for _, r := range p.reports {
 		var c claim
 		if _, err := fmt.Sscan(r["LAST-MSN"], &c.msn); err != nil {
@@ -198,11 +207,10 @@ func later(msn uint64, part int, than listing) bool {
 
 // checkPace is L20. What comes with the end may come late: nobody knew.
 func (f *follower) checkPace(now time.Time) {
-	n := len(f.listed)
-	if n == 0 || !f.begun || f.playlist.ended {
+	if !f.begun || f.playlist.ended {
 		return
 	}
-	if gap := now.Sub(f.listed[n-1].at); gap > f.playlist.partTarget+f.w.slack() {
+	if gap := now.Sub(f.newest); gap > f.playlist.partTarget+f.w.slack() {
 		f.fail("L20", "a part came %v after the one before", gap.Round(time.Millisecond))
 	}
 }

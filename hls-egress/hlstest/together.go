@@ -123,7 +123,7 @@ func (f *follower) told(c claim, slack time.Duration) bool {
 	if f.listed[i].at.Sub(c.at) > slack {
 		return false
 	}
-	return i+1 >= len(f.listed) || c.at.Sub(f.listed[i+1].at) < slack
+	return i+1 >= len(f.listed) || f.listed[i+1].at.IsZero() || c.at.Sub(f.listed[i+1].at) < slack
 }
 
 // checkBandwidth is L27.

@@ -186,6 +186,19 @@ func TestStandIn(t *testing.T) {
 	require.NotContains(t, body, "#EXT-X-DISCONTINUITY\n")
 }
 
+// Where segments may begin without a keyframe, nobody is told otherwise.
+func TestDependentSegments(t *testing.T) {
+	r := newRig(t, 1)
+	r.s.Dependent()
+	r.parts(23)
+	for _, path := range []string{"index.m3u8", "v0/index.m3u8", "audio/index.m3u8"} {
+		require.NotContains(t, text(t, r.get(path)), "INDEPENDENT-SEGMENTS", path)
+	}
+	r.open(1)
+	r.parts(11)
+	require.Contains(t, text(t, r.get("index.m3u8")), "INDEPENDENT-SEGMENTS")
+}
+
 // A rendition that has long carried another one's media is not offered to
 // whoever comes now; those who play it go on. Something is always there.
 func TestSilentRenditionsAreHidden(t *testing.T) {

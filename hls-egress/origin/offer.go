@@ -100,6 +100,9 @@ func (s *Stream) multivariant(now time.Time, prefix string) []byte {
 
 // independent reports whether all segments begin with keyframes.
 func (s *Stream) independent() bool {
+	if s.dependent.Load() {
+		return false
+	}
 	for _, r := range *s.renditions.Load() {
 		if v := r.current.Load(); v != nil && !v.view.Independent() {
 			return false

@@ -47,6 +47,8 @@ type Stream struct {
 	mu    sync.Mutex
 	ended time.Time
 	done  atomic.Bool // as ended, for readers
+	// dependent is set when segments may begin without a keyframe.
+	dependent atomic.Bool
 }
 
 func newStream(o *Origin, name string, format playlist.Format) *Stream {
@@ -62,6 +64,11 @@ func newStream(o *Origin, name string, format playlist.Format) *Stream {
 	return s
 }
 
+// Dependent keeps playlists from promising that every segment begins with a
+// keyframe. It is called before the first Apply: playlists may not change
+// their mind.
+func (s *Stream) Dependent() { s.dependent.Store(true) }
+
 // Apply publishes what a Ladder has put out.
 func (s *Stream) Apply(out segment.Output) {
 	s.mu.Lock()
@@ -75,6 +82,9 @@ func (s *Stream) Apply(out segment.Output) {
 		r := s.rendition(p.Rendition)
 		if r.listing == nil {
 			r.listing = playlist.NewListing(s.format, s.o.cfg.Window, s.discontinuities())
+			if s.dependent.Load() {
+				r.listing.Dependent()
+			}
 		}
 		r.add(p, s.mapURI(p))
 		if !slices.Contains(touched, r) {

@@ -95,6 +95,11 @@ func NewListing(format Format, window time.Duration, discontinuities uint64) *Li
 	return &Listing{format: format, window: max(window, least*format.Target), next: discontinuities}
 }
 
+// Dependent takes back the promise that every segment begins with a keyframe
+// (EXT-X-INDEPENDENT-SEGMENTS). A segment that does not takes it back, too, but
+// by then players have read it.
+func (l *Listing) Dependent() { l.dependent = true }
+
 // Add lists one more part. A part of another segment than the open one
 // completes that first. Where segments are missing in between, the listing
 // begins anew: a playlist has no holes.
