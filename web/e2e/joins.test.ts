@@ -16,7 +16,8 @@ test("joins of a stream with long GOPs", async () => {
   const folder = await mkdtemp(path(tmpdir(), "freshet-clip-"));
   const clip = path(folder, "clip.mkv");
   const joins = long ? 24 : 4;
-  await makeClip(clip, long ? 150 : 40, { gop: 120, numbers: true });
+  // As many bytes as of a larger picture, which two viewers in one page could hardly decode on a busy machine.
+  await makeClip(clip, long ? 150 : 40, { gop: 120, numbers: true, size: "640x360" });
   const server = await Server.start();
   const browser = await openChromium();
   const publisher = FFmpegPublisher.start(`${server.base}/whip/joins`, clip);
@@ -45,7 +46,7 @@ test("joins of a stream with long GOPs", async () => {
     });
     expect(quantile(of("first"), long ? 0.95 : 0.5)).toBeLessThan(long ? 150 : 1000);
     expect(quantile(of("live"), long ? 0.95 : 0.5)).toBeLessThan(long ? 700 : 2500);
-    expect(quantile(of("pause"), long ? 0.95 : 0.5)).toBeLessThan(long ? 200 : 500);
+    expect(quantile(of("pause"), long ? 0.95 : 0.5)).toBeLessThan(long ? 250 : 500);
   } finally {
     await publisher.stop();
     await browser.close();

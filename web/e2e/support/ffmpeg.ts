@@ -11,13 +11,13 @@ const publisher = fileURLToPath(new URL("whip-publisher.mjs", import.meta.url));
 export async function makeClip(
   path: string,
   seconds: number,
-  { gop = 30, numbers = false }: { gop?: number; numbers?: boolean } = {},
+  { gop = 30, numbers = false, size = "1280x720" }: { gop?: number; numbers?: boolean; size?: string } = {},
 ): Promise<void> {
   const strip = "nullsrc=s=320x16:r=30,format=gray,geq=lum='255*mod(floor(N/pow(2,floor(X/20))),2)'";
   const child = spawn(
     "ffmpeg",
     [
-      ..."-v error -y -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440".split(" "),
+      ...`-v error -y -f lavfi -i testsrc2=size=${size}:rate=30 -f lavfi -i sine=frequency=440`.split(" "),
       ...(numbers ? ["-f", "lavfi", "-i", strip, "-filter_complex", "[0][2]overlay=0:0"] : []),
       "-t",
       String(seconds),

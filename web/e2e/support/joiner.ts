@@ -50,7 +50,7 @@ export async function watchHere(endpoint: string): Promise<void> {
     async play(endpoint) {
       const pc = new RTCPeerConnection();
       const video = document.createElement("video");
-      Object.assign(video, { muted: true, autoplay: true, width: 320 });
+      Object.assign(video, { muted: true, autoplay: true, width: 160 });
       document.body.append(video);
       const stream = new MediaStream();
       video.srcObject = stream;
