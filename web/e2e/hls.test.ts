@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openChromium } from "./support/browser.ts";
@@ -44,11 +47,11 @@ afterAll(async () => {
 });
 
 /** Opens the watch page with a recorder in it. */
-async function open(query = "", prepare?: (page: Page) => Promise<void>): Promise<Page> {
+async function open(query = "", prepare?: (page: Page) => Promise<void>, of = server): Promise<Page> {
   const page = await browser.context.newPage();
   await record(page);
   await prepare?.(page);
-  await page.goto(`${server.base}/watch/clock${query}`);
+  await page.goto(`${of.base}/watch/clock${query}`);
   return page;
 }
 
@@ -103,18 +106,23 @@ test("LL-HLS plays near live", async () => {
 });
 
 test("WHEP and LL-HLS tell the same time of capture", async () => {
-  const page = await open("?mode=whep");
+  const loaded: string[] = [];
+  const page = await open("", async (p) => {
+    p.on("request", (request) => loaded.push(request.url()));
+  });
   await path(page, "whep");
   await expect.poll(async () => (await recorded(page)).frames.at(-1)?.captured, { timeout: 15_000 }).toBeDefined();
   await page.waitForTimeout(STRICT ? 10_000 : 4000);
   const whep = await recordFor(page, 3);
   describe("WHEP", whep.frames);
+  // hls.js is for those who need it.
+  expect(loaded.filter((url) => /\/assets\/hls-|\/hls\//.test(url))).toEqual([]);
   const other = await open("?mode=hls");
   await path(other, "hls");
   const hls = await recordFor(other, 3);
   const middle = ({ frames }: Recording) => quantile(clockErrors(frames), 0.5);
   console.log(`the two clocks differ by ${(middle(hls) - middle(whep)).toFixed(1)} ms`);
-  expect(Math.abs(middle(hls) - middle(whep))).toBeLessThan(STRICT ? 12 : 100);
+  expect(Math.abs(middle(hls) - middle(whep))).toBeLessThan(STRICT ? 12 : 250);
   await page.close();
   await other.close();
 });
@@ -160,45 +168,39 @@ test("when WHEP breaks off, LL-HLS goes on with the next frame", async () => {
   await page.waitForTimeout(3000);
   const { frames, paths } = await recorded(page);
   const { step, gap } = change("WHEP to LL-HLS", frames, paths);
-  expect(step).toBeGreaterThanOrEqual(0);
-  expect(step).toBeLessThan(1100);
-  expect(gap).toBeLessThan(6000);
+  expect(step).toBeGreaterThanOrEqual(STRICT ? 0 : -500);
+  expect(step).toBeLessThan(STRICT ? 120 : 4000);
+  expect(gap).toBeLessThan(STRICT ? 4000 : 12_000);
   await page.close();
 });
 
 test("without a seat LL-HLS plays, and WHEP as soon as there is one", async () => {
-  let full = true;
-  let asked = 0;
-  const page = await open("", async (p) => {
-    await p.route("**/whep/clock", async (route) => {
-      if (!full || route.request().method() !== "POST") return route.continue();
-      asked++;
-      return route.fulfill({
-        status: 503,
-        headers: {
-          "Content-Type": "application/problem+json",
-          "Retry-After": "6",
-          Link: '</hls/clock/index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
-        },
-        body: JSON.stringify({ title: "Service Unavailable", status: 503, detail: "no seat is free" }),
-      });
-    });
-  });
-  await path(page, "hls");
-  await page.waitForTimeout(10_000);
-  expect(asked).toBeGreaterThanOrEqual(2);
-  expect(asked).toBeLessThanOrEqual(4);
-  full = false;
-  await recorded(page);
-  await path(page, "whep", 40_000);
-  await page.waitForTimeout(3000);
-  const { frames, paths } = await recorded(page);
+  const folder = await mkdtemp(join(tmpdir(), "freshet-seats-"));
+  await writeFile(join(folder, "freshet.yaml"), "stream:\n  max-viewers: 1\n");
+  const small = await Server.start(["--config", join(folder, "freshet.yaml")]);
+  const camera = await browser.context.newPage();
+  await drawClock(camera);
+  await camera.goto(`${small.base}/broadcast/clock`);
+  await camera.getByTestId("go-live").click();
+  await camera.getByTestId("end").waitFor();
+  const first = await browser.page(`${small.base}/watch/clock`);
+  await path(first, "whep");
+  const second = await open("", undefined, small);
+  await path(second, "hls");
+  await first.close();
+  await recorded(second);
+  await path(second, "whep", 60_000);
+  await second.waitForTimeout(3000);
+  const { frames, paths } = await recorded(second);
   const { step, gap } = change("LL-HLS to WHEP", frames, paths);
-  // The next frame follows, or what the two are apart from live is skipped.
-  expect(step).toBeGreaterThanOrEqual(0);
-  expect(step).toBeLessThan(1100);
-  expect(gap).toBeLessThan(200);
-  await page.close();
+  // The next frame follows, or what the two are apart from live is skipped or repeated.
+  expect(step).toBeGreaterThanOrEqual(STRICT ? 0 : -1500);
+  expect(step).toBeLessThan(STRICT ? 120 : 1500);
+  expect(gap).toBeLessThan(STRICT ? 120 : 2500);
+  await second.close();
+  await camera.close();
+  expect(await small.stop(), small.log).toBe(0);
+  await rm(folder, { recursive: true });
 });
 
 /** Looks at the one change of path in a recording: the media between its frames, and the time, in ms. */

@@ -195,12 +195,17 @@ export class FreshetPlayer extends LitElement {
   #wake(): void {
     this.removeAttribute("data-idle");
     clearTimeout(this.#idle);
-    void this.#director?.look();
     this.#idle = setTimeout(() => {
       const busy = this.menuOpen || this.#video?.paused || this.renderRoot.querySelector(":focus-visible");
       if (this.state === "live" && !busy) this.setAttribute("data-idle", "");
     }, IDLE);
   }
+
+  /** Somebody is there, who may want to go back in time. */
+  readonly #stir = () => {
+    this.#wake();
+    void this.#director?.look();
+  };
 
   readonly #actions: ControlActions = {
     togglePlay: () => {
@@ -273,7 +278,7 @@ export class FreshetPlayer extends LitElement {
     const askForSound = this.#askForSound || director?.stage.refusedSound;
     const figures = this.statsOpen ? engine?.figures : undefined;
     return html`
-      <div class="frame" @pointermove=${this.#wake} @pointerdown=${this.#press} @keydown=${this.#key}>
+      <div class="frame" @pointermove=${this.#stir} @focusin=${this.#stir} @pointerdown=${this.#press} @keydown=${this.#key}>
         ${this.#element("whep")}${this.#element("hls")}
         <div class="top">
           ${live && director?.atLive ? html`<span class="badge live" data-testid="live">LIVE</span>` : nothing}
@@ -292,7 +297,7 @@ export class FreshetPlayer extends LitElement {
     const seen = path === this.path;
     return html`<video playsinline class=${seen ? "seen" : ""} aria-label="Live video" aria-hidden=${seen ? nothing : "true"}
       data-path=${path} data-testid=${seen ? "video" : "video-behind"}
-      @volumechange=${this.#redraw} @pause=${this.#redraw} @play=${this.#redraw} @click=${this.#wake}></video>`;
+      @volumechange=${this.#redraw} @pause=${this.#redraw} @play=${this.#redraw} @click=${this.#stir}></video>`;
   }
 }
 

@@ -13,7 +13,7 @@ export interface LoadState {
 }
 
 /** Idle this long in front of media, in ms, is the dead-lock and no pause between two parts. */
-const IDLE = 600;
+const IDLE = 800;
 /** Not growing for this long, in ms, is a dead-lock even with a request under way. */
 const STANDING = 4000;
 /** The playlist must be ahead by more than what hls.js may be about to load, in seconds. */
