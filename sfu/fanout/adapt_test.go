@@ -65,6 +65,30 @@ func TestPaceFollowsTheBudget(t *testing.T) {
 	require.EqualValues(t, 900_000, v.paceRate())
 }
 
+// After an outage everything is missing: twins would take the place of it.
+func TestNoTwinsAfterAnOutage(t *testing.T) {
+	b := newBench(t, 1, srtp.ProtectionProfileAeadAes128Gcm)
+	for range 20 {
+		b.burst()
+	}
+	v := b.viewers[0]
+	v.adapt.lossy = true
+	now := time.Now()
+	v.pacer.refill(now.Add(time.Second), defaultPace)
+	var missing []rtcp.NackPair
+	next := uint16(v.video.munger.NextSeq())
+	for back := uint16(170); back > 17; back -= 17 {
+		missing = append(missing, rtcp.NackPair{PacketID: next - back, LostPackets: 0xffff})
+	}
+	v.hear(now, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: v.video.ssrc, Nacks: missing}))
+	for i := range 100 {
+		b.fill()
+		b.worker.pump(now.Add(time.Duration(i) * slot))
+	}
+	require.GreaterOrEqual(t, v.stats.Retransmitted, uint64(17*9))
+	require.Less(t, v.stats.Retransmitted, uint64(17*9+40))
+}
+
 // Where a path loses much and has room, a repetition has a twin; where it is
 // full, that would only fill it more.
 func TestRepetitionsHaveTwins(t *testing.T) {

@@ -272,6 +272,16 @@ func TestBadNetworks(t *testing.T) {
 		require.Less(t, frozen, 300*time.Millisecond)
 		require.Greater(t, fps, 25.)
 	})
+	t.Run("10 % loss", func(t *testing.T) {
+		t.Parallel()
+		x := watchThrough(t, 10*time.Second, map[time.Duration]linktest.Conditions{
+			0: {Delay: 10 * time.Millisecond}, time.Second: {Loss: 0.1, Delay: 10 * time.Millisecond},
+		})
+		frozen, fps := x.frozen(2*time.Second, 10*time.Second)
+		t.Logf("frozen %v, %.1f fps", frozen, fps)
+		require.Less(t, frozen, 500*time.Millisecond)
+		require.Greater(t, fps, 22.)
+	})
 	t.Run("an outage of one second", func(t *testing.T) {
 		t.Parallel()
 		x := watchThrough(t, 8*time.Second, map[time.Duration]linktest.Conditions{

@@ -31,6 +31,10 @@ const (
 	// What came so long before a keyframe, in ticks, it has made superfluous.
 	superseded = 90 * 100
 
+	// Twins are for loss here and there; after an outage they would only take
+	// the place of what is missing.
+	maxTwins = 16
+
 	remembered = 128
 	// maxNACKed is how many packets one NACK may ask for: a keyframe's worth.
 	maxNACKed = 512
@@ -211,7 +215,7 @@ func (v *Viewer) repeat(now time.Time, t *track, seq uint16, interval time.Durat
 		t.noteLoss(out.Seq)
 		v.stats.Retransmitted++
 		w.total.retransmitted++
-		if v.adapt.lossy && t.format.RTXPayloadType != 0 && len(t.repairs.queue) < maxNACKed {
+		if v.adapt.lossy && t.format.RTXPayloadType != 0 && len(t.repairs.queue) < maxTwins && 2*t.repairs.budget > v.repairLimit() {
 			t.repairs.queue = append(t.repairs.queue, queuedRepair{seq: seq, at: now, twin: true})
 			w.pace(v)
 		}
