@@ -177,7 +177,7 @@ func (t *Timeline) follow(l *line, ticks int64, f *media.Frame) {
 	default:
 		t.snap(l, at, off, f)
 	}
-	if l == t.first && f.Keyframe {
+	if l == t.first && f.Keyframe && l.layer.Kind == media.Video {
 		t.keys[t.n%len(t.keys)] = l.shift + ticks
 		t.n++
 	}

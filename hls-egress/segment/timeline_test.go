@@ -80,6 +80,26 @@ func TestTimelineOneClock(t *testing.T) {
 	}
 }
 
+// Pictures are the measure of the others, also when sound was there long before.
+func TestTimelineSoundFirst(t *testing.T) {
+	tl := segment.NewTimeline()
+	a, f, q := newStream(media.Audio, opus, 0), newStream(media.Video, h264, 5), newStream(media.Video, h264, 9)
+	for i := range 500 {
+		_, ok := tl.Sample(a.frame(time.Duration(i)*20*time.Millisecond, true))
+		require.True(t, ok)
+	}
+	q.guess, q.since = 7*time.Millisecond, time.Hour
+	for i := range 60 {
+		at := 10*time.Second + time.Duration(i)*time.Second/30
+		sf, ok := tl.Sample(f.frame(at, i%30 == 0))
+		require.True(t, ok)
+		sq, ok := tl.Sample(q.frame(at, i%30 == 0))
+		require.True(t, ok)
+		require.Equal(t, sf.Time, sq.Time)
+		require.InDelta(t, (10*time.Second + at).Seconds(), float64(sf.Time)/segment.VideoTimescale, 0.001)
+	}
+}
+
 // After as much drift as a day at 50 ppm brings, in a sixth of the time, the capture times still agree with the Layers' clocks
 // within 10 ms, and sound with pictures.
 func TestTimelineDrift(t *testing.T) {
