@@ -16,9 +16,9 @@ export async function goLive(browser: Browser, server: Server, stream: string, c
   return page;
 }
 
-/** Opens the watch page; it does not wait for a picture. */
+/** Opens the watch page, by WHEP whatever the machine makes of it; it does not wait for a picture. */
 export function watch(browser: Browser, server: Server, stream: string): Promise<Page> {
-  return browser.page(`${server.base}/watch/${stream}`);
+  return browser.page(`${server.base}/watch/${stream}?mode=whep`);
 }
 
 /** Waits until the player says that it is in one of some states. */
