@@ -1,7 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { createServer, type Server as TcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -60,7 +63,10 @@ export class Server {
   private async spawn(): Promise<void> {
     const child = spawn(
       binary,
-      ["serve", "--http.listen", `127.0.0.1:${this.port}`, "--admin.listen", "off", ...this.args],
+      [
+        ...["serve", "--http.listen", `127.0.0.1:${this.port}`, "--admin.listen", "off"],
+        ...["--data-dir", this.data, ...this.args],
+      ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     this.child = child;
@@ -77,6 +83,11 @@ export class Server {
     });
   }
 
+  /** Where it keeps HLS segments; removed at the end. */
+  private get data(): string {
+    return join(tmpdir(), `freshet-e2e-${this.port}`);
+  }
+
   /** Everything that the server has printed. */
   get log(): string {
     return this.output;
@@ -87,6 +98,7 @@ export class Server {
     const ended = once(this.child, "exit");
     this.child.kill(signal);
     const [code] = await ended;
+    await rm(this.data, { recursive: true, force: true });
     return code as number | null;
   }
 
