@@ -183,6 +183,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     hls.loadLevel = pilot.level ?? firstRung(pilot.rungs, FIRST_GUESS, pilot.lines);
     hls.startLoad(-1);
     const from = this.#from;
+    pilot.placed = from !== undefined;
     if (from === undefined) return;
     hls.once((hls.constructor as typeof Hls).Events.LEVEL_LOADED, () => {
       const at = mediaTimeOf(pilot.fragments, from);

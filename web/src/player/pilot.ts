@@ -12,6 +12,9 @@ const INTERVAL = 100;
 const NUDGE = 0.034;
 /** Beginning so much further behind live than the target, in seconds, is mended by a jump. */
 const FAR = 0.15;
+/** How long the beginning is, and how far jumps are apart, in ms. */
+const BEGINNING = 2500;
+const JUMP_REST = 700;
 /** What a jump leaves ahead of the playhead, in seconds. */
 const LANDING = 0.25;
 /** With so much ahead, in seconds, a change of level needs no care. */
@@ -42,7 +45,10 @@ export class Pilot {
   #ticks = 0;
   #wanted: number | undefined;
   #wantedSince = 0;
-  #begun = false;
+  /** The place to begin at was chosen: it is not moved nearer to live. */
+  placed = false;
+  #begun = 0;
+  #jumped = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -150,7 +156,7 @@ export class Pilot {
     if (!details || video.readyState === 0) return;
     const behind = this.behind;
     if (this.#following && details.live && behind !== undefined) {
-      if (!this.#begun) this.#jump(now, behind);
+      this.#jump(now, behind);
       const rate = this.rates.rate({ now, behind, buffer: this.buffer });
       if (video.playbackRate !== rate) video.playbackRate = rate;
     }
@@ -159,12 +165,15 @@ export class Pilot {
     this.looked();
   }
 
-  /** What came in while the first parts were loaded is skipped before anybody sees it. */
+  /** In the first moments, what has come in late is skipped, before anybody is used to it. */
   #jump(now: number, behind: number): void {
-    if (this.video.readyState < 3 || this.video.paused) return;
-    this.#begun = true;
+    if (this.placed || this.video.readyState < 3 || this.video.paused) return;
+    this.#begun ||= now;
+    if (now - this.#begun > BEGINNING || now - this.#jumped < JUMP_REST) return;
     const far = Math.min(behind - this.rates.target(now), this.buffer - LANDING);
-    if (far > FAR) this.video.currentTime += far;
+    if (far <= FAR) return;
+    this.#jumped = now;
+    this.video.currentTime += far;
   }
 
   #unlock(now: number, details: LevelDetails): void {
