@@ -19,6 +19,12 @@ const (
 	// clockJump is a difference that no network explains: somebody has set a
 	// clock or begun its timestamps anew.
 	clockJump = 2 * time.Second
+	// lateTimestamps is how far back, in seconds, a late packet's timestamp may
+	// lie.
+	lateTimestamps = 10
+	// lateLasts is how long all arrivals have to be late by a clockJump until
+	// it is not a pause any more.
+	lateLasts = 3 * time.Second
 	// The publisher's NTP clock drifts against ours. A drift of more than
 	// driftSlack is followed by driftStep with each report, so slowly that
 	// neither a picture nor a sound jumps.
@@ -80,6 +86,10 @@ func (c *LayerClock) Packet(ts uint32, arrival time.Time) (clock media.Clock, ch
 		return media.Clock{}, false
 	}
 	ticks := c.extend(ts)
+	if c.started && c.ticks-ticks > int64(c.rate)*lateTimestamps {
+		// Not a late packet: the publisher has begun its timestamps anew.
+		c.started, c.reported, c.zero = false, false, earliest{}
+	}
 	if !c.started || ticks > c.ticks {
 		c.started, c.last, c.ticks = true, ts, ticks
 	}
@@ -166,12 +176,26 @@ func (c *LayerClock) settle(ts uint32, ticks int64) (media.Clock, bool) {
 type earliest struct {
 	began           time.Time // of the present half; zero before the first
 	present, before time.Time
+	late            time.Time // since when all have been far too late; zero: not so
 }
 
-// add takes an instant that was seen now.
+// add takes an instant that was seen now. Earlier ones than any delay explains
+// begin anew at once. Later ones do so when they last: a machine that stood
+// still for some seconds hands in what has waited all at once, and goes on as
+// before.
 func (e *earliest) add(now, v time.Time) {
+	if !e.began.IsZero() && v.Sub(e.min()) > clockJump {
+		if e.late.IsZero() {
+			e.late = now
+		}
+		if now.Sub(e.late) < lateLasts {
+			return
+		}
+		e.began = time.Time{}
+	}
+	e.late = time.Time{}
 	switch {
-	case e.began.IsZero() || v.Sub(e.min()).Abs() > clockJump:
+	case e.began.IsZero() || e.min().Sub(v) > clockJump:
 		*e = earliest{began: now, present: v, before: v}
 	case now.Sub(e.began) > window/2:
 		e.began, e.before, e.present = now, e.present, v

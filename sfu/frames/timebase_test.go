@@ -76,6 +76,31 @@ func TestClockFollowsTheEarliestOfTheLastSeconds(t *testing.T) {
 	requireWall(t, began.Add(30*time.Second), clock, 5)
 }
 
+// A Node that stood still hands in at once what has waited. That is no new
+// clock; a way that stays so long is.
+func TestClockSurvivesAPause(t *testing.T) {
+	c := NewTimebase().Layer(1000)
+	report := func(at, arrival time.Duration) media.Clock {
+		clock, _ := c.Report(NTPTime(began.Add(at)), ticksAt(1000, at), began.Add(arrival))
+		return clock
+	}
+	for at := time.Duration(0); at < 5*time.Second; at += 20 * ms {
+		c.Packet(ticksAt(1000, at), began.Add(at))
+	}
+	report(5*time.Second, 5*time.Second)
+	for at := 5 * time.Second; at < 8*time.Second; at += 20 * ms {
+		c.Packet(ticksAt(1000, at), began.Add(8*time.Second))
+	}
+	requireWall(t, began, report(6*time.Second, 8*time.Second), ticksAt(1000, 0))
+	clock, _ := c.Packet(ticksAt(1000, 8*time.Second), began.Add(8*time.Second))
+	requireWall(t, began, clock, ticksAt(1000, 0))
+
+	for at := 8 * time.Second; at < 12*time.Second; at += 20 * ms {
+		clock, _ = c.Packet(ticksAt(1000, at), began.Add(at+4*time.Second))
+	}
+	requireWall(t, began.Add(4*time.Second), report(12*time.Second, 16*time.Second), ticksAt(1000, 0))
+}
+
 // R12: audio and video keep the relation that the reports give, however
 // differently they arrive, and however wrong the publisher's clock is.
 func TestReportsKeepLipSync(t *testing.T) {
