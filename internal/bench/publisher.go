@@ -125,7 +125,7 @@ func (p *publisher) run(ctx context.Context) {
 		at := time.Since(start)
 		if at >= report {
 			report += reportInterval
-			p.sendReports()
+			p.sendReports(start.Add(picture), start.Add(sound))
 		}
 		if at >= sound {
 			sound += soundTime
@@ -191,9 +191,14 @@ func (p *publisher) send(e *encoding, payload []byte, marker bool) {
 }
 
 // sendReports sends a sender report for each encoding (RFC 3550 section 6.4.1).
-func (p *publisher) sendReports() {
-	ntp := ntpTime(time.Now())
+// The times are those at which the next picture and sound are due, which their
+// timestamps stand for: a machine that is late does not change the relation.
+func (p *publisher) sendReports(picture, sound time.Time) {
 	for _, e := range append([]*encoding{p.sound}, p.video...) {
+		ntp := ntpTime(picture)
+		if e == p.sound {
+			ntp = ntpTime(sound)
+		}
 		p.peer.report(
 			&rtcp.SenderReport{SSRC: e.ssrc, NTPTime: ntp, RTPTime: e.ts, PacketCount: e.packets, OctetCount: e.octets},
 			&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
