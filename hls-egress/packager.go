@@ -70,7 +70,7 @@ func (b *Bridge) newPackager(name string) (*packager, error) {
 		name: name, cfg: &b.cfg, log: b.log.With("stream", name), metrics: b.metrics, ffmpeg: b.ffmpeg,
 		open:   func(part, seg time.Duration) *origin.Stream { return b.origin.Open(name, part, seg) },
 		ladder: segment.NewLadder(b.cfg.Segment), timeline: segment.NewTimeline(),
-		tracks: map[*media.Layer]*track{}, rungs: rungs{}, wants: hub.WantAll, used: time.Now(),
+		tracks: map[*media.Layer]*track{}, rungs: rungs{}, wants: hub.WantAll,
 	}
 	sub, err := b.hub.Subscribe(name, &p.in, false)
 	if err != nil {
