@@ -111,7 +111,7 @@ func (o *offer) inner() string {
 // for a publisher that declares no SSRC.
 func (s *section) innerExtensions() (out []extension) {
 	for _, e := range s.extensions {
-		if e.uri == uriTransportCC || len(s.rids) > 0 {
+		if e.uri == uriTransportCC || len(s.rids) > 0 && e.uri != uriCaptureTime {
 			out = append(out, e)
 		}
 	}

@@ -82,12 +82,16 @@ func (g *ingest) readRTCP() ([]rtcp.Packet, error) {
 	return packets, err
 }
 
-func (g *ingest) report(r *rtcp.SenderReport, now time.Time) {
+func (g *ingest) report(r *rtcp.SenderReport, now time.Time) { g.captured(r.NTPTime, r.RTPTime, now) }
+
+// captured takes what the publisher says of its clock, in a sender report or
+// in a packet: when, in NTP's form, it captured what has a timestamp.
+func (g *ingest) captured(ntp uint64, ts uint32, now time.Time) {
 	clock := g.clock.Load()
 	if clock == nil {
 		return
 	}
-	mapping, changed := clock.Report(r.NTPTime, r.RTPTime, now)
+	mapping, changed := clock.Report(ntp, ts, now)
 	if layer := g.current.Load(); changed && layer != nil {
 		layer.SetClock(mapping)
 	}

@@ -40,6 +40,8 @@ type ingest struct {
 	section  *section
 	rid      string
 	ssrc     uint32
+	// captureID is that of the abs-capture-time extension, 0: none.
+	captureID uint8
 
 	slab      []byte
 	unwrapper unwrapper
@@ -81,7 +83,8 @@ func newIngest(s *Session, in incoming) *ingest {
 			return &ingest{
 				session: s, track: in.track, receiver: in.receiver, section: sec,
 				rid: in.track.RID(), ssrc: uint32(in.track.SSRC()),
-				log: s.log.With("layer", layerName(kind, in.track.RID())),
+				captureID: uint8(sec.extensionID(uriCaptureTime)), //nolint:gosec // at most 255
+				log:       s.log.With("layer", layerName(kind, in.track.RID())),
 			}
 		}
 	}
@@ -164,6 +167,11 @@ func (g *ingest) accept(b []byte, now time.Time) {
 		g.resize(info.Width, info.Height)
 	}
 	g.refineClock(p.timestamp, now)
+	if g.captureID != 0 {
+		if ntp, ok := captureTime(b, g.captureID); ok {
+			g.captured(ntp, p.timestamp, now)
+		}
+	}
 	packet := &media.Packet{
 		Seq: seq, Timestamp: p.timestamp, Arrival: now, Marker: p.marker,
 		FrameStart: info.FrameStart, Keyframe: info.Keyframe, Descriptor: info.Descriptor, Payload: p.payload,

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -23,7 +24,10 @@ func newTestIngest(tb testing.TB, o *offer) *ingest {
 	s.publication, err = h.Publish("live", "me", s)
 	require.NoError(tb, err)
 	require.NoError(tb, s.publication.Start())
-	return &ingest{session: s, log: s.log, section: o.sections[0], ssrc: 1}
+	return &ingest{
+		session: s, log: s.log, section: o.sections[0], ssrc: 1,
+		captureID: uint8(o.sections[0].extensionID(uriCaptureTime)),
+	}
 }
 
 func vp8Offer(tb testing.TB) *offer {
@@ -116,6 +120,52 @@ func TestIngestEarlyReport(t *testing.T) {
 	clock, ok := g.layer.Clock()
 	require.True(t, ok)
 	require.True(t, clock.Reported)
+}
+
+// Packets may tell themselves when they were captured, in one or two bytes of
+// header per extension, by the sender's clock or with the offset to it.
+func TestIngestCaptureTime(t *testing.T) {
+	o, err := parseOffer(offerOf("video", "96", "a=rtpmap:96 VP8/90000", "a=extmap:9 "+uriCaptureTime))
+	require.NoError(t, err)
+	now, payload := time.Now(), vp8(320, 180, 1)(0)[0]
+	packet := func(seq uint16, ts uint32, profile uint16, extension []byte) []byte {
+		h := rtp.Header{
+			Version: 2, PayloadType: 96, SequenceNumber: seq, Timestamp: ts, SSRC: 1,
+			Extension: true, ExtensionProfile: profile,
+		}
+		require.NoError(t, h.SetExtension(9, extension))
+		b, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
+		require.NoError(t, err)
+		return b
+	}
+	at := func(after time.Duration, offset ...uint64) (b []byte) {
+		b = binary.BigEndian.AppendUint64(b, frames.NTPTime(now.Add(after)))
+		for _, o := range offset {
+			b = binary.BigEndian.AppendUint64(b, o)
+		}
+		return b
+	}
+	const second = 1 << 32
+	for name, c := range map[string]struct {
+		profile       uint16
+		first, second []byte
+		want          time.Duration
+	}{
+		"one byte":           {rtp.ExtensionProfileOneByte, at(0), at(40 * time.Millisecond), 40 * time.Millisecond},
+		"two bytes":          {rtp.ExtensionProfileTwoByte, at(0), at(40 * time.Millisecond), 40 * time.Millisecond},
+		"captured elsewhere": {rtp.ExtensionProfileOneByte, at(0), at(40*time.Millisecond-time.Second, second), 40 * time.Millisecond},
+		"of another size":    {rtp.ExtensionProfileOneByte, []byte{1, 2, 3}, []byte{1}, 3000 * time.Second / 90000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newTestIngest(t, o)
+			g.accept(packet(1, 3000, c.profile, c.first), now)
+			g.accept(packet(2, 6000, c.profile, c.second), now.Add(100*time.Millisecond))
+			clock, ok := g.layer.Clock()
+			require.True(t, ok)
+			require.Equal(t, name != "of another size", clock.Reported)
+			require.WithinDuration(t, now.Add(c.want), clock.Time(6000), time.Millisecond)
+		})
+	}
 }
 
 // One allocation for each packet, the Packet itself: the bytes are read into

@@ -19,6 +19,7 @@ const (
 	uriMID         = "urn:ietf:params:rtp-hdrext:sdes:mid"
 	uriRID         = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 	uriRepairedRID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+	uriCaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 	uriTransportCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 )
 
@@ -237,7 +238,7 @@ func parseExtensions(attrs []sdp.Attribute, kind media.Kind) (out []extension) {
 
 func useful(uri string, kind media.Kind) bool {
 	switch uri {
-	case uriMID, uriTransportCC:
+	case uriMID, uriTransportCC, uriCaptureTime:
 		return true
 	case uriRID, uriRepairedRID:
 		return kind == media.Video

@@ -147,3 +147,26 @@ func eachExtension(packet []byte, visit func(id uint8, pos int)) {
 		}
 	}
 }
+
+// captureTime reads the abs-capture-time extension of an RTP packet: the NTP
+// time of its capture, by the sender's clock. One that was captured elsewhere
+// carries the offset between the two clocks.
+func captureTime(packet []byte, id uint8) (ntp uint64, ok bool) {
+	eachExtension(packet, func(have uint8, pos int) {
+		if have != id {
+			return
+		}
+		size, data := int(packet[pos]&0x0f)+1, packet[pos+1:]
+		if binary.BigEndian.Uint16(packet[extensionStart(packet):]) != oneByteProfile {
+			size, data = int(packet[pos+1]), packet[pos+2:]
+		}
+		const short, long = 8, 16
+		switch size {
+		case long:
+			ntp, ok = binary.BigEndian.Uint64(data)+binary.BigEndian.Uint64(data[short:]), true
+		case short:
+			ntp, ok = binary.BigEndian.Uint64(data), true
+		}
+	})
+	return ntp, ok
+}
