@@ -169,7 +169,9 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const pilot = new Pilot(hls, video, Events, () => this.look((hls.latestLevelDetails?.age ?? 9) < 2));
     this.#pilot = pilot;
     if (hls.levels.length > 0) this.#begin(hls);
-    hls.attachMedia(video);
+    // Before its place is known hls.js must not load what is live: to begin
+    // anew in the middle of that can leave it waiting for ever.
+    if (this.#from === undefined) hls.attachMedia(video);
     pilot.start();
     this.awaitFrame(video, () => hls === this.#hls);
   }
@@ -188,9 +190,11 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     hls.once((hls.constructor as typeof Hls).Events.LEVEL_LOADED, () => {
       const at = mediaTimeOf(pilot.fragments, from);
       const behind = pilot.clock.behind(Date.now(), from);
-      if (at === undefined || behind < LIVE_TARGET) return;
-      pilot.following = behind < PAST;
-      hls.startLoad(at);
+      if (at !== undefined && behind >= LIVE_TARGET) {
+        pilot.following = behind < PAST;
+        hls.startLoad(at);
+      }
+      if (this.video && !hls.media) hls.attachMedia(this.video);
     });
   }
 
