@@ -37,9 +37,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func nginx(t *testing.T, origin string) string {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("nginx is not here; make tools installs it")
-	}
+	require.NoError(t, err, "make tools installs it")
 	sample, err := os.ReadFile("../../deploy/nginx/freshet.conf")
 	require.NoError(t, err)
 	dir := t.TempDir()

@@ -47,9 +47,7 @@ func FuzzAnnexB(f *testing.F) {
 
 func TestDecoder(t *testing.T) {
 	ffmpeg, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		t.Skip("there is no ffmpeg")
-	}
+	require.NoError(t, err, "make tools installs it")
 	for name, spoil := range map[string]bool{"good": false, "spoiled": true} {
 		t.Run(name, func(t *testing.T) {
 			clip, err := loadClip("mid", 600_000)
