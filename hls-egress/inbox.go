@@ -24,10 +24,9 @@ type arrival struct {
 
 // result is one Sample from a transcoder.
 type result struct {
-	rendition     string
-	run           int // of the rendition, to tell a late one of an earlier run
-	sample        segment.Sample
-	discontinuity bool
+	rendition string
+	run       int // of the rendition, to tell a late one of an earlier run
+	sample    segment.Sample
 }
 
 // mail is what a packager takes from its inbox at once.

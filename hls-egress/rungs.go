@@ -65,7 +65,7 @@ func (p *packager) start(now time.Time, g *rung, source *track) bool {
 	}
 	run := g.run
 	process, err := p.ffmpeg.Start(g.job, func(r transcode.Result) {
-		p.in.add(result{rendition: g.spec.Name, run: run, sample: r.Sample, discontinuity: r.Discontinuity})
+		p.in.add(result{rendition: g.spec.Name, run: run, sample: r.Sample})
 	})
 	if err != nil {
 		g.retry = now.Add(retryRung)

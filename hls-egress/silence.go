@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
+	"github.com/freshet-live/freshet/sfu/media"
 )
 
 const (
@@ -14,13 +15,8 @@ const (
 	silenceAfter = 300 * time.Millisecond
 	// silenceLag is how far behind video silence is filled in: what comes late
 	// must still find its place.
-	silenceLag   = 200 * time.Millisecond
-	silenceFrame = segment.AudioTimescale / 50 // 20 ms
+	silenceLag = 200 * time.Millisecond
 )
-
-// silentOpus is a 20 ms stereo Opus packet without sound: a CELT frame whose
-// first bit says silence (RFC 6716 sections 3.1 and 4.3).
-var silentOpus = []byte{0xfc, 0xff, 0xfe}
 
 // silence fills what an audio Track leaves open. It is pure.
 type silence struct {
@@ -28,7 +24,10 @@ type silence struct {
 }
 
 // heard takes in a real audio sample.
-func (s *silence) heard(a segment.Sample) { s.next = a.Time + silenceFrame }
+func (s *silence) heard(a segment.Sample) {
+	_, length := segment.Silence(media.Opus)
+	s.next = a.Time + length
+}
 
 // fill returns silence up to what a video sample makes necessary.
 func (s *silence) fill(v segment.Sample) (out []segment.Sample) {
@@ -39,10 +38,11 @@ func (s *silence) fill(v segment.Sample) (out []segment.Sample) {
 	if at-s.next > ticks(time.Minute) { // a new beginning, not a pause
 		s.next = at - ticks(silenceAfter)
 	}
-	for until := at - ticks(silenceLag); s.next < until; s.next += silenceFrame {
+	frame, length := segment.Silence(media.Opus)
+	for until := at - ticks(silenceLag); s.next < until; s.next += length {
 		behind := time.Duration(at-s.next) * time.Second / segment.AudioTimescale
 		out = append(out, segment.Sample{
-			Time: s.next, Wall: v.Wall.Add(-behind), Key: true, Units: [][]byte{silentOpus},
+			Time: s.next, Wall: v.Wall.Add(-behind), Key: true, Units: [][]byte{frame},
 		})
 	}
 	return out

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet-live/freshet/hls-egress/origin"
+	"github.com/freshet-live/freshet/hls-egress/segment"
 	"github.com/freshet-live/freshet/hls-egress/transcode"
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/frames"
@@ -175,7 +176,8 @@ func accessUnits(raw []byte) (out [][]byte) {
 }
 
 func sound() *encoding {
-	return &encoding{codec: opus, every: 20 * time.Millisecond, clip: [][][]byte{{silentOpus}}}
+	frame, _ := segment.Silence(media.Opus)
+	return &encoding{codec: opus, every: 20 * time.Millisecond, clip: [][][]byte{{frame}}}
 }
 
 type publisher struct{}

@@ -58,8 +58,9 @@ func (aacFormat) describe([][]byte) (description, error) {
 // silentAAC is one frame of silence.
 var silentAAC = []byte{0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c}
 
-// silence returns a frame of silence and its duration in ticks.
-func silence(codec string) (frame []byte, ticks int64) {
+// Silence returns a frame of silence of Opus or AAC and its duration in
+// AudioTimescale. Nobody may change the frame.
+func Silence(codec string) (frame []byte, ticks int64) {
 	if codec == AAC {
 		return silentAAC, 1024
 	}

@@ -119,7 +119,7 @@ func (l *Ladder) margin(t *track) int64 {
 	if t.video() {
 		return t.span(together)
 	}
-	_, ticks := silence(t.spec.Codec.Name)
+	_, ticks := Silence(t.spec.Codec.Name)
 	return ticks - 1
 }
 

@@ -293,7 +293,7 @@ func (t *track) stopgap(at int64, wall time.Time) {
 	}
 	q := t.picture
 	if !t.video() {
-		frame, _ := silence(t.spec.Codec.Name)
+		frame, _ := Silence(t.spec.Codec.Name)
 		q = queued{Sample: Sample{Key: true, Units: [][]byte{frame}}, size: len(frame), describes: t.newest}
 	}
 	q.Time, q.Wall = at, wall

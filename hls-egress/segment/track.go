@@ -219,7 +219,7 @@ func (t *track) fill(until int64, wall time.Time) {
 	if !t.came || len(t.queue) == 0 && !t.started || until-t.last > t.span(maxGap) {
 		return
 	}
-	frame, ticks := silence(t.spec.Codec.Name)
+	frame, ticks := Silence(t.spec.Codec.Name)
 	first := t.last + max(ticks, t.length(len(t.queue)-1))
 	for at := first; at+ticks/2 <= until; at += ticks {
 		s := Sample{Time: at, Wall: wall.Add(-t.duration(until - at)), Key: true, Units: [][]byte{frame}}
@@ -260,7 +260,7 @@ func (t *track) trimKeys(n int) {
 
 // length is how long the queued audio sample i lasts by what is in it.
 func (t *track) length(i int) int64 {
-	_, ticks := silence(t.spec.Codec.Name)
+	_, ticks := Silence(t.spec.Codec.Name)
 	if i >= 0 && t.spec.Codec.Name == media.Opus {
 		return opusTicks(t.queue[i].Units[0])
 	}
