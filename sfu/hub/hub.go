@@ -44,6 +44,10 @@ type Config struct {
 	KeyframeInterval time.Duration
 	// MaxStreams bounds the number of Streams, live or waited for.
 	MaxStreams int
+	// OnChange is told of each new Snapshot of any Stream, in the order of the
+	// Stream, under its lock: it must neither block nor call the hub. Nil: nobody
+	// is.
+	OnChange func(*media.Snapshot)
 }
 
 const (

@@ -418,3 +418,18 @@ func TestLiveTells(t *testing.T) {
 	require.NoError(t, again.Start())
 	<-live
 }
+
+// Who watches over all Streams hears of each change in order, and of those of
+// a Stream that nobody subscribes to.
+func TestOnChange(t *testing.T) {
+	var states []media.State
+	h := newHub(Config{OnChange: func(s *media.Snapshot) {
+		if n := len(states); n == 0 || states[n-1] != s.State {
+			states = append(states, s.State)
+		}
+	}})
+	p, _ := publish(t, h, "ann")
+	require.NoError(t, p.Start())
+	p.End()
+	require.Equal(t, []media.State{media.Live, media.Reconnecting}, states)
+}

@@ -60,6 +60,9 @@ func (s *Stream) publishLocked() {
 	for _, sink := range *s.sinks.Load() {
 		sink.Update(snap)
 	}
+	if s.cfg.OnChange != nil {
+		s.cfg.OnChange(snap)
+	}
 }
 
 func (s *Stream) setStateLocked(state media.State) {

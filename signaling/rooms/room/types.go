@@ -1,0 +1,116 @@
+// Package room is the pure core of a Room: who is there, what was said, what a
+// moderator has decided. It knows no clock, socket or file.
+//
+// Whatever lasts is an Entry. A command is first decided, which gives Entries or
+// a refusal, and an Entry is then applied. Entries of this Node, of other Nodes
+// and of yesterday's file are applied in the same way, so that the state of a
+// Room is nothing but what its Entries say. What does not last (who is here,
+// reactions, how the Stream does) is told by its newest value.
+package room
+
+import "net/netip"
+
+// Role is what somebody may do in a Room. Each may do what those before may.
+type Role string
+
+// The roles, by the grants of the access token: host has roomAdmin and
+// canPublish, moderator roomAdmin, speaker canPublish, viewer none of them.
+const (
+	Viewer    Role = "viewer"
+	Speaker   Role = "speaker"
+	Moderator Role = "moderator"
+	Host      Role = "host"
+)
+
+// Person is somebody in a Room, as everybody sees them.
+type Person struct {
+	// Identity is that of the access token, the same on each of the Person's
+	// connections.
+	Identity string `json:"identity"`
+	Name     string `json:"name"`
+	Role     Role   `json:"role"`
+}
+
+// Kind says what an Entry is about.
+type Kind string
+
+// The kinds of Entries. Those from Deleted on are a moderator's.
+const (
+	// Message is what a Person says: Text, ReplyTo, MediaTime.
+	Message Kind = "message"
+	// Announcement is a Message that stands out: of a host, or of the server's
+	// operator (without From).
+	Announcement Kind = "announcement"
+	// Deleted takes the Text of the Entry Target away.
+	Deleted Kind = "deleted"
+	// Cleared takes the Texts of all earlier Messages away.
+	Cleared Kind = "cleared"
+	// Pinned shows the Entry Target above all; "" shows none any more.
+	Pinned Kind = "pinned"
+	// Changed replaces the Settings.
+	Changed Kind = "changed"
+	// Muted forbids the identity Target to write, up to Until; Unmuted allows
+	// it again.
+	Muted   Kind = "muted"
+	Unmuted Kind = "unmuted"
+	// Banned shuts the identity Target out of the Stream, up to Until, and
+	// Address too where it is set; Unbanned lets both in again.
+	Banned   Kind = "banned"
+	Unbanned Kind = "unbanned"
+)
+
+// Entry is one thing that has happened in a Room: numbered, kept and told to
+// everybody.
+type Entry struct {
+	// Seq orders the Entries of a Room on one Node, without gaps, from 1.
+	// Another Node may have the same Entries in another order.
+	Seq uint64 `json:"seq"`
+	// ID is unique over all Nodes and times.
+	ID   string `json:"id"`
+	Kind Kind   `json:"kind"`
+	// At is when it was accepted, in ms since 1970.
+	At   int64   `json:"at"`
+	From *Person `json:"from,omitempty"`
+	// Client is the author's own id of a Message, by which a repetition is
+	// known.
+	Client string `json:"client,omitempty"`
+	Text   string `json:"text,omitempty"`
+	// ReplyTo and Target name Entries; of Muted to Unbanned, Target is an
+	// identity.
+	ReplyTo string `json:"replyTo,omitempty"`
+	Target  string `json:"target,omitempty"`
+	// MediaTime is the wall-clock time of the picture that the author saw, in ms
+	// since 1970; 0 is unknown.
+	MediaTime int64 `json:"mediaTime,omitempty"`
+	// Until is in ms since 1970, 0 is for good.
+	Until    int64     `json:"until,omitempty"`
+	Settings *Settings `json:"settings,omitempty"`
+	// Reason and Address are for moderators and the files, never for everybody.
+	Reason  string     `json:"reason,omitempty"`
+	Address netip.Addr `json:"address,omitzero"`
+}
+
+// Settings are what hosts and moderators choose for a Room.
+type Settings struct {
+	// SlowMode is the least number of seconds between two Messages of a viewer;
+	// 0 is off.
+	SlowMode int `json:"slowMode"`
+	// Locked keeps viewers from writing and newcomers out.
+	Locked bool `json:"locked"`
+}
+
+// Past is what is kept of a Room.
+type Past struct {
+	// Log names this sequence of Seqs; another one means that a position in the
+	// old one says nothing. "" is a Room that nothing is kept of.
+	Log string
+	// Next is the Seq of the next Entry, 1 or more.
+	Next uint64
+	// Standing are the Entries that still hold, whatever their age: Changed,
+	// Pinned (and what it shows), Muted, Banned.
+	Standing []Entry
+	// Recent are the latest Entries, oldest first.
+	Recent []Entry
+	// Audit are the latest Entries of moderators, oldest first.
+	Audit []Entry
+}
