@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ var (
 	// ErrForbidden is wrapped by errors about a good token that allows
 	// something else. It answers to 403 (W38).
 	ErrForbidden = errors.New("the access token does not allow this")
+	// ErrRevoked is wrapped by errors about a good token that is not to be let
+	// in any more, be it the token, its bearer or where it comes from. It
+	// answers to 403.
+	ErrRevoked = errors.New("access has been revoked")
 )
 
 // maxToken bounds the length of a token in bytes. LiveKit tokens with a lot of
@@ -46,19 +51,31 @@ type Grant struct {
 	Stream string
 	// Publish, Subscribe and PublishData (chat) allow each what they say.
 	Publish, Subscribe, PublishData bool
-	// Admin allows to moderate the Stream's Room; from Verifier.Admin, to
-	// administer the Node.
+	// Admin allows to moderate the Stream's Room; from Verifier.Admin, to look
+	// at the Node.
 	Admin bool
+	// Operator is set for those who may do everything with every Stream:
+	// roomAdmin for none in particular, or an open server.
+	Operator bool
 	// Hidden viewers do not show among the people of a Room.
 	Hidden bool
 	// Expires is when the token ends, zero when it does not. A session may
 	// outlive it: a token admits, it does not cut off.
 	Expires time.Time
+	// TokenID names the token without giving it away, "" where none was
+	// presented. Different tokens have different ones.
+	TokenID string
+	// Address is the client's, as the HTTP server knows it; the zero Addr where
+	// it knows none.
+	Address netip.Addr
 }
 
 // Verifier checks the tokens of requests. It is safe for concurrent use.
 type Verifier struct {
 	keys Keys
+	// Bars are who is not to be let in whatever the token says; nil: nobody.
+	// It is set before the first request.
+	Bars *Bars
 }
 
 // NewVerifier returns a Verifier for tokens signed with one of the keys.
@@ -70,61 +87,90 @@ func NewVerifier(keys Keys) *Verifier { return &Verifier{keys: keys} }
 func (v *Verifier) Open() bool { return len(v.keys) == 0 }
 
 // Publish returns what r may do if it may publish to a Stream. Errors wrap
-// ErrNoToken, ErrBadToken or ErrForbidden.
+// ErrNoToken, ErrBadToken, ErrForbidden or ErrRevoked.
 func (v *Verifier) Publish(r *http.Request, stream string) (Grant, error) {
 	g, err := v.stream(r, stream)
 	if err == nil && !g.Publish {
 		return Grant{}, fmt.Errorf("%w: canPublish is false", ErrForbidden)
 	}
-	return g, err
+	return v.admit(g, true, err)
 }
 
-// Play returns what r may do if it may watch a Stream. Errors wrap
-// ErrNoToken, ErrBadToken or ErrForbidden.
+// Play returns what r may do if it may watch a Stream. Errors wrap ErrNoToken,
+// ErrBadToken, ErrForbidden or ErrRevoked.
 func (v *Verifier) Play(r *http.Request, stream string) (Grant, error) {
 	g, err := v.stream(r, stream)
 	if err == nil && !g.Subscribe {
 		return Grant{}, fmt.Errorf("%w: canSubscribe is false", ErrForbidden)
 	}
-	return g, err
+	return v.admit(g, false, err)
 }
 
-// Admin returns what r may do if it may administer the Node: roomAdmin for no
-// Stream in particular ("" or "*"), or roomList. Errors wrap ErrNoToken,
-// ErrBadToken or ErrForbidden.
-func (v *Verifier) Admin(r *http.Request) (Grant, error) {
-	if v.Open() {
-		return openGrant(r, ""), nil
+// Room returns what r may do if it may come into a Stream's Room, as everybody
+// may who may do anything with the Stream. Errors wrap ErrNoToken, ErrBadToken,
+// ErrForbidden or ErrRevoked.
+func (v *Verifier) Room(r *http.Request, stream string) (Grant, error) {
+	g, err := v.stream(r, stream)
+	if err == nil && !g.Subscribe && !g.Publish && !g.Admin {
+		return Grant{}, fmt.Errorf("%w: neither canSubscribe nor canPublish is true", ErrForbidden)
 	}
+	return v.admit(g, false, err)
+}
+
+// Moderate returns what r may do if it may moderate a Stream's Room. Errors
+// wrap ErrNoToken, ErrBadToken, ErrForbidden or ErrRevoked.
+func (v *Verifier) Moderate(r *http.Request, stream string) (Grant, error) {
+	g, err := v.stream(r, stream)
+	if err == nil && !g.Admin {
+		return Grant{}, fmt.Errorf("%w: it takes roomAdmin", ErrForbidden)
+	}
+	return v.admit(g, false, err)
+}
+
+// Admin returns what r may do if it may look at the Node: roomAdmin for no
+// Stream in particular ("" or "*"), or roomList. Who may change things too is
+// an Operator. Errors wrap ErrNoToken, ErrBadToken, ErrForbidden or ErrRevoked.
+func (v *Verifier) Admin(r *http.Request) (Grant, error) {
 	g, video, err := v.verify(r)
 	if err != nil {
 		return Grant{}, err
 	}
-	if !video.RoomList && !adminOfAll(video) {
+	if !g.Operator && !video.RoomList {
 		return Grant{}, fmt.Errorf("%w: it takes roomAdmin without a room, or roomList", ErrForbidden)
 	}
 	g.Admin = true
-	return g, nil
+	return v.admit(g, false, nil)
+}
+
+// Operate returns what r may do if it may do everything with every Stream.
+// Errors wrap ErrNoToken, ErrBadToken, ErrForbidden or ErrRevoked.
+func (v *Verifier) Operate(r *http.Request) (Grant, error) {
+	g, err := v.Admin(r)
+	if err == nil && !g.Operator {
+		return Grant{}, fmt.Errorf("%w: it takes roomAdmin for no room in particular", ErrForbidden)
+	}
+	return g, err
 }
 
 // stream returns what r may do with one Stream. The token has to name it,
 // and to carry roomJoin or roomAdmin; a roomAdmin may be for all Streams. The
 // getters of the grant matter: an absent canPublish means allowed.
 func (v *Verifier) stream(r *http.Request, stream string) (Grant, error) {
-	if v.Open() {
-		return openGrant(r, stream), nil
-	}
 	g, video, err := v.verify(r)
 	if err != nil {
 		return Grant{}, err
 	}
+	g.Stream = stream
+	if g.Open {
+		g.Publish, g.Subscribe, g.PublishData, g.Admin = true, true, true, true
+		return g, nil
+	}
 	switch {
-	case !adminOfAll(video) && video.Room != stream:
+	case !g.Operator && video.Room != stream:
 		return Grant{}, fmt.Errorf("%w: it is for another stream", ErrForbidden)
 	case !video.RoomJoin && !video.RoomAdmin:
 		return Grant{}, fmt.Errorf("%w: roomJoin is missing", ErrForbidden)
 	}
-	g.Stream = stream
 	g.Publish = video.GetCanPublish()
 	g.Subscribe = video.GetCanSubscribe()
 	g.PublishData = video.GetCanPublishData()
@@ -133,17 +179,24 @@ func (v *Verifier) stream(r *http.Request, stream string) (Grant, error) {
 	return g, nil
 }
 
-// adminOfAll reports whether a grant is for no Stream in particular.
-func adminOfAll(video *livekit.VideoGrant) bool {
-	return video.RoomAdmin && (video.Room == "" || video.Room == "*")
+// admit passes on what was decided so far, unless the bearer is barred.
+func (v *Verifier) admit(g Grant, publishing bool, err error) (Grant, error) {
+	if err == nil {
+		err = v.Bars.Check(g, publishing, time.Now())
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return g, nil
 }
 
-// openGrant allows everything. The token is not looked into, but names its
-// bearer: OBS users type any stream key that they like.
-func openGrant(r *http.Request, stream string) Grant {
-	g := Grant{Open: true, Stream: stream, Publish: true, Subscribe: true, PublishData: true, Admin: true}
+// open returns what holds for everybody on a server without keys. The token is
+// not looked into, but names its bearer: OBS users type any stream key that
+// they like.
+func open(r *http.Request) Grant {
+	g := Grant{Open: true, Operator: true, Address: address(r)}
 	if token, ok := FromRequest(r); ok {
-		g.Identity = hash(token)
+		g.Identity, g.TokenID = hash(token), hash(token)
 	}
 	return g
 }
@@ -151,12 +204,36 @@ func openGrant(r *http.Request, stream string) Grant {
 // verify checks a request's token and returns the part of the Grant that
 // holds for every Stream.
 func (v *Verifier) verify(r *http.Request) (Grant, *livekit.VideoGrant, error) {
+	if v.Open() {
+		return open(r), &livekit.VideoGrant{}, nil
+	}
 	token, ok := FromRequest(r)
 	if !ok {
 		return Grant{}, nil, ErrNoToken
 	}
+	g, video, err := v.look(token)
+	g.Address = address(r)
+	return g, video, err
+}
+
+// Inspect returns what a token says of its bearer and of itself: Identity,
+// Name, TokenID, Expires and Operator. On an open server any text is a token.
+// Errors wrap ErrBadToken.
+func (v *Verifier) Inspect(token string) (Grant, error) {
+	if v.Open() {
+		return Grant{Open: true, Operator: true, Identity: hash(token), TokenID: hash(token)}, nil
+	}
+	g, _, err := v.look(token)
+	return g, err
+}
+
+// look checks a token's form, signature and time.
+func (v *Verifier) look(token string) (Grant, *livekit.VideoGrant, error) {
 	if len(token) > maxToken {
 		return Grant{}, nil, fmt.Errorf("%w: too long", ErrBadToken)
+	}
+	if !compact(token) {
+		return Grant{}, nil, fmt.Errorf("%w: not a JWT signed with HS256", ErrBadToken)
 	}
 	parsed, err := livekit.ParseAPIToken(token)
 	if err != nil {
@@ -174,7 +251,10 @@ func (v *Verifier) verify(r *http.Request) (Grant, *livekit.VideoGrant, error) {
 	if video == nil {
 		video = &livekit.VideoGrant{}
 	}
-	g := Grant{Identity: parsed.Identity(), Name: claims.Name}
+	g := Grant{
+		Identity: parsed.Identity(), Name: claims.Name, TokenID: hash(token),
+		Operator: video.RoomAdmin && (video.Room == "" || video.Room == "*"),
+	}
 	if g.Identity == "" {
 		g.Identity = hash(token)
 	}
@@ -184,10 +264,33 @@ func (v *Verifier) verify(r *http.Request) (Grant, *livekit.VideoGrant, error) {
 	return g, video, nil
 }
 
+// compact reports whether a token is written in the one way in which RFC 7515
+// section 7.1 has it: three parts of base64url, no bit of which is without a
+// meaning. Decoders let more pass, by which one token could go under many names
+// and slip past what is barred.
+func compact(token string) bool {
+	parts := strings.Split(token, ".")
+	for _, part := range parts {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil || part == "" || strings.ContainsAny(part, "\r\n") {
+			return false
+		}
+	}
+	return len(parts) == 3
+}
+
 // hash names a token's bearer without giving the token away.
 func hash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return "token-" + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// address returns the client's address.
+func address(r *http.Request) netip.Addr {
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return at.Addr().Unmap().WithZone("")
+	}
+	at, _ := netip.ParseAddr(r.RemoteAddr) // the zero Addr is unknown
+	return at.Unmap().WithZone("")
 }
 
 // FromRequest returns the token of a request: "Authorization: Bearer" with

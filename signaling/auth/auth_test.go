@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -165,7 +166,10 @@ func TestOpen(t *testing.T) {
 	require.True(t, v.Open())
 	g, err := v.Publish(request(""), "demo")
 	require.NoError(t, err)
-	require.Equal(t, Grant{Open: true, Stream: "demo", Publish: true, Subscribe: true, PublishData: true, Admin: true}, g)
+	require.Equal(t, Grant{
+		Open: true, Operator: true, Stream: "demo", Publish: true, Subscribe: true, PublishData: true, Admin: true,
+		Address: netip.MustParseAddr("192.0.2.1"),
+	}, g)
 	a, err := v.Publish(request("key-1"), "demo")
 	require.NoError(t, err)
 	again, err := v.Play(request("key-1"), "demo")
