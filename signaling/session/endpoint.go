@@ -62,6 +62,7 @@ func (e *Endpoint[P]) Admit(w http.ResponseWriter, r *http.Request) (stream stri
 		return "", g, nil, err
 	}
 	body, err = httpx.ReadBody(w, r, httpx.MaxSDP)
+	g.Stream = stream
 	return stream, g, body, err
 }
 
@@ -135,7 +136,7 @@ func (e *Endpoint[P]) Find(r *http.Request) (*Session[P], error) {
 	if s == nil {
 		return nil, httpx.Fail(http.StatusNotFound, "there is no such session; it may have ended")
 	}
-	if !g.Open && g.Identity != s.Owner {
+	if !g.Open && g.Identity != s.Identity {
 		return nil, httpx.Fail(http.StatusForbidden, "the session belongs to another token")
 	}
 	return s, nil

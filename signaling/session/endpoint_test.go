@@ -90,7 +90,7 @@ func newRig() *rig {
 	}
 	mux := http.NewServeMux()
 	e.RegisterSessions(mux)
-	s := e.Sessions.Add("demo", "alice", newConn(), Offer{Ufrag: oldUfrag, Pwd: oldPwd, MIDs: []string{"0", "1"}})
+	s := e.Sessions.Add(httptest.NewRequest(http.MethodPost, "/whip/demo", nil), auth.Grant{Stream: "demo", Identity: "alice"}, newConn(), Offer{Ufrag: oldUfrag, Pwd: oldPwd, MIDs: []string{"0", "1"}})
 	return &rig{e, s, e.Site.Handler(mux)}
 }
 
@@ -325,7 +325,7 @@ func TestIDsAreUnguessable(t *testing.T) { // W42
 	seen := map[string]bool{}
 	table := NewTable[*conn]()
 	for range 1000 {
-		s := table.Add("demo", "", newConn(), Offer{})
+		s := table.Add(httptest.NewRequest(http.MethodPost, "/", nil), auth.Grant{}, newConn(), Offer{})
 		require.Len(t, s.ID, 24)
 		require.False(t, seen[s.ID] || seen[s.ETag()])
 		seen[s.ID], seen[s.ETag()] = true, true

@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/freshet-live/freshet/signaling/auth"
 )
 
 // Peer is the media side of a session: a publisher's or a viewer's connection.
@@ -23,6 +28,7 @@ type Peer interface {
 const (
 	idBytes   = 18 // 144 bits (W42)
 	etagBytes = 9
+	maxAgent  = 256
 
 	sweepInterval = time.Second
 	// Browsers trickle a handful of candidates per network; nobody restarts
@@ -31,18 +37,29 @@ const (
 	changesBurst     = 50
 )
 
+// Info is what is known of a session and of who made it.
+type Info struct {
+	// Grant is that of the request that made the session: its Stream, and the
+	// owner's Identity, Name, TokenID and Address.
+	auth.Grant
+	// ID is the last part of the session's URL; whoever knows it in open mode
+	// owns it.
+	ID string
+	// Agent is the client's User-Agent.
+	Agent   string
+	Created time.Time
+}
+
 // Session is one client's turn at a Stream, as its URL names it.
 type Session[P Peer] struct {
-	// ID is the last part of the URL; whoever knows it in open mode owns it.
-	ID      string
-	Stream  string
-	Owner   string // identity of the token that made it, "" when there was none
-	Peer    P
-	Created time.Time
+	Info
+	Peer P
 	// MIDs are those of the media sections, in order.
 	MIDs []string
 	// Changes limits requests on this session.
 	Changes *rate.Limiter
+
+	joined bool // was told of; belongs to the table's lock
 
 	mu    sync.Mutex
 	etag  string
@@ -67,11 +84,27 @@ func (s *Session[P]) Over() bool {
 	}
 }
 
+// Observer is told who comes and goes. Its methods are called without a lock,
+// from one goroutine at a time, and must not block.
+type Observer interface {
+	// Joined tells of a session whose connection is up.
+	Joined(i Info)
+	// Left tells of the end of one that had joined.
+	Left(i Info)
+}
+
 // Table holds the sessions of one endpoint. A session whose Peer is done is
 // as good as gone at once; Run then drops it.
 type Table[P Peer] struct {
+	// Observer is told by Run who comes and goes, within a second or two; nil:
+	// nobody is. Connected tells whether a Peer's connection is up. Both are set
+	// before Run.
+	Observer  Observer
+	Connected func(P) bool
+
 	mu       sync.Mutex
 	sessions map[string]*Session[P]
+	left     []Info // had joined, and were taken out since the last sweep
 }
 
 // NewTable returns an empty Table.
@@ -95,12 +128,40 @@ func (t *Table[P]) Run(ctx context.Context) error {
 }
 
 func (t *Table[P]) sweep() {
+	joined, left := t.collect()
+	if t.Observer == nil {
+		return
+	}
+	for _, i := range joined {
+		t.Observer.Joined(i)
+	}
+	for _, i := range left {
+		t.Observer.Left(i)
+	}
+}
+
+// collect drops what is over and returns who has come and gone. A session that
+// has done both since the last time is in both.
+func (t *Table[P]) collect() (joined, left []Info) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, s := range t.sessions {
-		if s.Over() {
-			delete(t.sessions, id)
+	for _, s := range t.sessions {
+		if !s.joined && t.Connected != nil && t.Connected(s.Peer) {
+			s.joined = true
+			joined = append(joined, s.Info)
 		}
+		if s.Over() {
+			t.dropLocked(s)
+		}
+	}
+	left, t.left = t.left, nil
+	return joined, left
+}
+
+func (t *Table[P]) dropLocked(s *Session[P]) {
+	delete(t.sessions, s.ID)
+	if s.joined {
+		t.left = append(t.left, s.Info)
 	}
 }
 
@@ -110,17 +171,22 @@ type Offer struct {
 	MIDs       []string
 }
 
-// Add makes a session with a new ID and ETag.
-func (t *Table[P]) Add(stream, owner string, peer P, offer Offer) *Session[P] {
+// Add makes a session with a new ID and ETag, for who has made the request.
+func (t *Table[P]) Add(r *http.Request, g auth.Grant, peer P, offer Offer) *Session[P] {
 	s := &Session[P]{
-		ID: random(idBytes), Stream: stream, Owner: owner, Peer: peer, Created: time.Now(),
-		MIDs: offer.MIDs, Changes: rate.NewLimiter(changesPerSecond, changesBurst),
+		Info: Info{Grant: g, ID: random(idBytes), Agent: clip(r.UserAgent()), Created: time.Now()},
+		Peer: peer, MIDs: offer.MIDs, Changes: rate.NewLimiter(changesPerSecond, changesBurst),
 		etag: newETag(), ufrag: offer.Ufrag, pwd: offer.Pwd,
 	}
 	t.mu.Lock()
 	t.sessions[s.ID] = s
 	t.mu.Unlock()
 	return s
+}
+
+// clip keeps what a client says of itself within bounds.
+func clip(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), maxAgent)], "?")
 }
 
 // Get returns a session of a Stream, nil when there is none or it is over.
@@ -140,21 +206,48 @@ func (t *Table[P]) Remove(s *Session[P]) bool {
 	if t.sessions[s.ID] != s {
 		return false
 	}
-	delete(t.sessions, s.ID)
+	t.dropLocked(s)
 	return true
 }
 
-// Of returns the sessions of a Stream that are not over, in no order.
+// End closes the sessions that match and takes them out; it returns how many
+// there were. It does not wait until their resources are free.
+func (t *Table[P]) End(match func(Info) bool, reason error) int {
+	var ending []*Session[P]
+	t.mu.Lock()
+	for _, s := range t.sessions {
+		if match(s.Info) && !s.Over() {
+			t.dropLocked(s)
+			ending = append(ending, s)
+		}
+	}
+	t.mu.Unlock()
+	for _, s := range ending {
+		s.Peer.Close(reason)
+	}
+	return len(ending)
+}
+
+// Of returns the sessions of a Stream that are not over, longest here first.
 func (t *Table[P]) Of(stream string) []*Session[P] {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	var all []*Session[P]
 	for _, s := range t.sessions {
 		if s.Stream == stream && !s.Over() {
 			all = append(all, s)
 		}
 	}
+	t.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Session[P]) int { return Compare(a.Info, b.Info) })
 	return all
+}
+
+// Compare orders sessions by their age, longest here first.
+func Compare(a, b Info) int {
+	if c := a.Created.Compare(b.Created); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
 }
 
 // Len returns how many sessions the table holds, over or not.

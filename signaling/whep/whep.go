@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/freshet-live/freshet/internal/httpx"
@@ -61,9 +60,11 @@ type Handler struct {
 // New returns a Handler. Run must be called for it to forget sessions that
 // have ended.
 func New(cfg Config) *Handler {
+	sessions := session.NewTable[*peer]()
+	sessions.Connected = func(p *peer) bool { return p.Stats().Connected }
 	return &Handler{
 		Endpoint: session.Endpoint[*peer]{
-			Site: cfg.Site, Path: "/whep/", Sessions: session.NewTable[*peer](),
+			Site: cfg.Site, Path: "/whep/", Sessions: sessions,
 			Authorize: cfg.Auth.Play, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
 		engine: cfg.Engine, streams: cfg.Streams, playlist: cfg.Playlist, log: cfg.Log,
@@ -127,7 +128,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 		viewer.Close(err)
 		return fmt.Errorf("answer to a viewer: %w", err)
 	}
-	s := h.Sessions.Add(stream, grant.Identity, newPeer(viewer, offer), session.Describe(offer))
+	s := h.Sessions.Add(r, grant, newPeer(viewer, offer), session.Describe(offer))
 	url := h.URL(s)
 	session.AddExtensionLink(w.Header(), url+"/sse", relEvents, `events="`+eventList+`"`)
 	session.AddExtensionLink(w.Header(), url+"/layer", relLayer)
@@ -161,9 +162,7 @@ func (h *Handler) linkPlaylist(w http.ResponseWriter, stream string) {
 // EachViewer calls f with the statistics of a Stream's viewers, longest here
 // first.
 func (h *Handler) EachViewer(stream string, f func(since time.Time, stats fanout.ViewerStats)) {
-	all := h.Sessions.Of(stream)
-	slices.SortFunc(all, func(a, b *session.Session[*peer]) int { return a.Created.Compare(b.Created) })
-	for _, s := range all {
+	for _, s := range h.Sessions.Of(stream) {
 		f(s.Created, s.Peer.Stats())
 	}
 }

@@ -72,9 +72,11 @@ type Handler struct {
 // New returns a Handler. Run must be called for it to forget sessions that
 // have ended.
 func New(cfg Config) *Handler {
+	sessions := session.NewTable[*peer]()
+	sessions.Connected = func(p *peer) bool { return p.Stats().Connected }
 	return &Handler{
 		Endpoint: session.Endpoint[*peer]{
-			Site: cfg.Site, Path: "/whip/", Sessions: session.NewTable[*peer](),
+			Site: cfg.Site, Path: "/whip/", Sessions: sessions,
 			Authorize: cfg.Auth.Publish, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
 		publisher: cfg.Publisher, log: cfg.Log,
@@ -115,7 +117,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 		conn.Close(err)
 		return errors.New("our own answer is no good: " + err.Error()) // a 500: not the client's fault
 	}
-	s := h.Sessions.Add(stream, grant.Identity, &peer{Peer: conn}, session.Describe(offer))
+	s := h.Sessions.Add(r, grant, &peer{Peer: conn}, session.Describe(offer))
 	session.AddExtensionLink(w.Header(), h.URL(s)+"/events", relEvents)
 	h.Created(w, s, answer)
 	h.log.InfoContext(r.Context(), "publisher has come", "stream", stream, "session", s.ID, "remote", r.RemoteAddr,

@@ -323,8 +323,8 @@ func TestPublisherSummary(t *testing.T) {
 	require.False(t, ok)
 	first, second := &conn{done: make(chan struct{})}, &conn{done: make(chan struct{})}
 	first.stats = rtc.SessionStats{Connected: true, RTT: time.Millisecond}
-	g.Sessions.Add("demo", "", &peer{Peer: first}, session.Offer{})
-	g.Sessions.Add("demo", "", &peer{Peer: second}, session.Offer{})
+	g.Sessions.Add(httptest.NewRequest(http.MethodPost, "/", nil), auth.Grant{Stream: "demo"}, &peer{Peer: first}, session.Offer{})
+	g.Sessions.Add(httptest.NewRequest(http.MethodPost, "/", nil), auth.Grant{Stream: "demo"}, &peer{Peer: second}, session.Offer{})
 	_, stats, ok := g.Publisher("demo")
 	require.True(t, ok)
 	require.True(t, stats.Connected, "the connected one counts")
