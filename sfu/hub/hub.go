@@ -30,6 +30,8 @@ var (
 	ErrPublicationOver = errors.New("the publication is over")
 	// ErrTooManyStreams: the hub holds as many Streams as it may.
 	ErrTooManyStreams = errors.New("too many streams")
+	// ErrEnded ends the Publications of a Stream that an operator has ended.
+	ErrEnded = errors.New("the operator has ended the stream")
 	// ErrClosed: the hub has stopped and takes no more publishers.
 	ErrClosed = errors.New("the hub is closed")
 )
@@ -220,6 +222,26 @@ func (h *Hub) Subscribe(name string, sink media.Sink, viewer bool) (*Subscriptio
 	}
 	defer s.mu.Unlock()
 	return s.subscribeLocked(sink, viewer), nil
+}
+
+// End ends a Stream at once, without waiting for its publisher to come back,
+// and its Publications with a reason. It reports whether there was anything to
+// end. Who publishes afterwards begins anew.
+func (h *Hub) End(name string, reason error) bool {
+	h.mu.Lock()
+	s := h.streams[name]
+	if s == nil {
+		h.mu.Unlock()
+		return false
+	}
+	s.mu.Lock()
+	h.mu.Unlock()
+	ended, over := s.endLocked()
+	s.mu.Unlock()
+	for _, p := range over {
+		p.source.End(reason)
+	}
+	return ended
 }
 
 // Stream returns a Stream's present Snapshot, nil when nobody publishes or

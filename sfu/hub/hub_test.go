@@ -433,3 +433,43 @@ func TestOnChange(t *testing.T) {
 	p.End()
 	require.Equal(t, []media.State{media.Live, media.Reconnecting}, states)
 }
+
+// An operator ends a Stream at once: nobody waits for the publisher, who is
+// told, and nothing of it goes on.
+func TestEndStream(t *testing.T) {
+	h := newHub(Config{})
+	require.False(t, h.End("s", ErrEnded), "there is none")
+	live, src := publish(t, h, "ann")
+	require.NoError(t, live.Start())
+	l := layer(t, live, h264, "", 0)
+	pending, src2 := publish(t, h, "ann")
+	var s sink
+	sub, err := h.Subscribe("s", &s, true)
+	require.NoError(t, err)
+	defer sub.Close()
+
+	require.True(t, h.End("s", ErrEnded))
+	require.Equal(t, media.Ended, h.Stream("s").State)
+	require.Equal(t, []error{ErrEnded}, src.ended())
+	require.Equal(t, []error{ErrEnded}, src2.ended())
+	require.ErrorIs(t, pending.Start(), ErrPublicationOver)
+	l.Write(packet(1))
+	require.Zero(t, s.count())
+	live.End()
+	pending.End()
+	require.Equal(t, media.Ended, h.Stream("s").State, "the sources' goodbyes change nothing")
+	require.False(t, h.End("s", ErrEnded))
+
+	bob, _ := publish(t, h, "bob") // the name is free
+	require.NoError(t, bob.Start())
+	require.Equal(t, media.Live, h.Stream("s").State)
+	require.Equal(t, uint64(2), h.Stream("s").Epoch)
+	bob.End()
+	require.True(t, h.End("s", ErrEnded), "also one that waits for its publisher")
+	require.Equal(t, []media.State{media.Live, media.Ended, media.Live, media.Reconnecting, media.Ended}, s.states())
+
+	half, src3 := publish(t, h, "ann")
+	require.True(t, h.End("s", ErrEnded), "or has one that never came up")
+	require.Equal(t, []error{ErrEnded}, src3.ended())
+	half.End()
+}

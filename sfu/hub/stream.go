@@ -92,6 +92,26 @@ func (s *Stream) reserveLocked(p *Publication) (evicted *Publication, err error)
 	return evicted, nil
 }
 
+// endLocked ends the Stream and returns the Publications that are over by it.
+func (s *Stream) endLocked() (ended bool, over []*Publication) {
+	over, s.pending = s.pending, nil
+	if s.current != nil {
+		over = append(over, s.current)
+		s.current.live = false
+		s.current.closeLayers()
+		s.current = nil
+	}
+	for _, p := range over {
+		p.over = true
+	}
+	if s.state == media.Live || s.state == media.Reconnecting {
+		s.setStateLocked(media.Ended)
+		s.publishLocked()
+		return true, over
+	}
+	return len(over) > 0, over
+}
+
 func (s *Stream) unusedLocked() bool {
 	return s.current == nil && len(s.pending) == 0 && len(s.refs) == 0 && s.state != media.Reconnecting
 }

@@ -13,7 +13,8 @@ const (
 	Live State = "live"
 	// Reconnecting: the publisher is gone, its reconnect window still open.
 	Reconnecting State = "reconnecting"
-	// Ended: the reconnect window has closed without a publisher.
+	// Ended: the reconnect window has closed without a publisher, or an operator
+	// has ended the Stream.
 	Ended State = "ended"
 )
 

@@ -242,7 +242,7 @@ func (s *Session) teardown() {
 func reasonLabel(err error) string {
 	for label, reason := range map[string]error{
 		"never_connected": ErrNeverConnected, "consent_lost": ErrConsentLost, "peer_gone": ErrPeerGone,
-		"server_closed": ErrServerClosed, "replaced": hub.ErrReplaced,
+		"server_closed": ErrServerClosed, "replaced": hub.ErrReplaced, "ended": hub.ErrEnded,
 	} {
 		if errors.Is(err, reason) {
 			return label
