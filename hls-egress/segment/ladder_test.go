@@ -236,3 +236,28 @@ func TestSoundBeforePictures(t *testing.T) {
 	require.GreaterOrEqual(t, w.check.Segments("audio"), 16)
 	require.GreaterOrEqual(t, w.check.Segments("video"), 10)
 }
+
+// Layers are announced with their first keyframe, which may come long after
+// the first sound; neither the beginning nor a comeback does without them.
+func TestSoundBeforeLayers(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus")
+	begin := func(after time.Duration) {
+		w.run(after)
+		w.encoders = simulcast()
+		for _, e := range w.encoders {
+			require.NoError(t, w.ladder.Add(w.now, e.spec))
+		}
+		w.run(10 * time.Second)
+	}
+	begin(1500 * time.Millisecond)
+	before := w.check.Segments("q")
+	require.Equal(t, w.check.Segments("audio"), before, "sound did not begin alone")
+	w.check.Lenient = true
+	w.take(w.ladder.Discontinue(w.now))
+	w.encoders, w.transit = nil, nil
+	begin(4 * time.Second)
+	w.good()
+	newest, _ := w.check.Newest("q")
+	require.Equal(t, int(newest), w.check.Segments("q"), "its playlist went on without a hole")
+	require.Greater(t, w.check.Segments("q"), before+2)
+}

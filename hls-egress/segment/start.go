@@ -7,14 +7,14 @@ import (
 
 // start waits for what the first segment can begin with.
 func (l *Ladder) start(now time.Time, out *Output) {
-	came, announced, keyed, all, patient := false, false, false, true, startAudio
+	came, announced, keyed, all, patient, alone := false, false, false, true, startAudio, startAlone
 	for _, t := range l.tracks {
 		came = came || !t.seen.IsZero()
 		if l.leads(t) {
 			announced, keyed = announced || !t.stale, keyed || t.keys > 0
 			all = all && t.keys > 0
 			if t.listed {
-				patient = startUnlisted
+				patient, alone = startUnlisted, startAudio
 			}
 		}
 		t.trim(t.last - t.span(learnGOP+longestTarget))
@@ -30,7 +30,7 @@ func (l *Ladder) start(now time.Time, out *Output) {
 	}
 	age := now.Sub(l.began)
 	switch {
-	case age < startAfter:
+	case age < startAfter, !announced && age < alone:
 	case !announced || !l.pictures() && age >= patient:
 		l.unlist()
 		l.startAudio()
