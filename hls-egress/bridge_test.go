@@ -1,6 +1,7 @@
 package hlsegress
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,28 @@ func TestLifeOfAStream(t *testing.T) {
 	defer stop()
 	w.until("s/index.m3u8", `avc1\.[0-9A-Fa-f]+"`)
 	require.NotContains(t, w.until("s/video/index.m3u8", `mp4`), "ENDLIST")
+}
+
+// What a publisher sent last is there soon after it has gone, in whole
+// segments, whether or not another one ever comes.
+func TestTheLastOfAPublisher(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{ffmpeg: "ffmpeg", bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	stop := w.broadcast("s", video(t, "", avc), sound())
+	const begun = `mp4\n#EXT-X-PROGRAM-DATE-TIME[^\n]*\n#EXT-X-PART`
+	w.until("s/video/index.m3u8", begun)
+	for n := 1; n <= 2; n++ {
+		stop()
+		const whole = `#EXTINF:[0-9.,]+\n[^#]+mp4\n#EXT-X-PRELOAD-HINT`
+		w.until("s/video/index.m3u8", whole)
+		w.until("s/audio/index.m3u8", whole)
+		require.Contains(t, w.get("s/index.m3u8"), "TYPE=AUDIO")
+		stop = w.broadcast("s", video(t, "", avc), sound())
+		again := fmt.Sprintf(`(?s)(#EXT-X-DISCONTINUITY\n.*mp4\n.*){%d}`, n)
+		w.until("s/video/index.m3u8", again)
+		w.until("s/audio/index.m3u8", again)
+		w.until("s/video/index.m3u8", begun)
+	}
 }
 
 // VP8 has no place in HLS: ffmpeg makes H264 of it as soon as somebody asks.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,11 +37,14 @@ type packager struct {
 	timeline *segment.Timeline
 	snapshot *media.Snapshot
 	epoch    uint64
-	tracks   map[*media.Layer]*track
-	order    []*track // in the order in which they came
-	rungs    rungs
-	table    []transcode.Rung // what is on offer
-	silence  silence
+	// gone is when the publisher was found to have gone, zero while one is
+	// there or once its media has ended.
+	gone    time.Time
+	tracks  map[*media.Layer]*track
+	order   []*track // in the order in which they came
+	rungs   rungs
+	table   []transcode.Rung // what is on offer
+	silence silence
 	// wants is what the Subscription has declared; used is when somebody last
 	// asked for a playlist.
 	wants int
@@ -132,80 +134,12 @@ func (p *packager) step(now time.Time, m *mail) (over bool) {
 	for _, r := range m.results {
 		p.transcoded(now, r)
 	}
+	if !p.gone.IsZero() && now.Sub(p.gone) >= lastWords {
+		p.leave(now)
+	}
 	p.emit(now, p.ladder.Tick(now))
 	p.attend(now)
 	return false
-}
-
-// follow takes the Stream's new Snapshot and reports whether the Stream has
-// ended.
-func (p *packager) follow(now time.Time, s *media.Snapshot) (over bool) {
-	p.snapshot = s
-	switch s.State {
-	case media.Ended, media.Idle:
-		return true
-	case media.Reconnecting:
-		return false
-	case media.Live:
-	}
-	if s.Epoch != p.epoch {
-		p.renew(now, s.Epoch)
-	}
-	for _, l := range s.Video {
-		if p.tracks[l] == nil {
-			p.add(now, l)
-		}
-	}
-	if s.Audio != nil && p.tracks[s.Audio] == nil {
-		p.add(now, s.Audio)
-	}
-	return false
-}
-
-// renew begins a new Publication: it goes on after the old one on the same
-// timeline, behind a discontinuity.
-func (p *packager) renew(now time.Time, epoch uint64) {
-	first := p.epoch == 0
-	p.epoch = epoch
-	clear(p.tracks)
-	p.order = nil
-	if first {
-		return
-	}
-	p.timeline.Reset()
-	p.emit(now, p.ladder.Discontinue(now))
-}
-
-// add takes in a Layer that has begun to send.
-func (p *packager) add(now time.Time, l *media.Layer) {
-	t := &track{layer: l, frames: frames.NewAssembler(l, frames.AssemblerConfig{}), name: renditionName(l), direct: passes(l.Codec)}
-	p.tracks[l] = t
-	p.order = append(p.order, t)
-	if l.Kind == media.Audio {
-		t.direct = !p.startAAC(now, t)
-	}
-	if !t.direct {
-		return
-	}
-	err := p.ladder.Add(now, segment.Spec{Name: t.name, Kind: l.Kind, Codec: l.Codec, Rank: l.Rank})
-	if err != nil {
-		t.direct = false
-		p.log.Warn("this layer is not in HLS", "layer", l.RID, "codec", l.Codec.Name, "err", err)
-	}
-}
-
-// renditionName is what URLs call a Layer's rendition.
-func renditionName(l *media.Layer) string {
-	switch {
-	case l.Kind == media.Audio:
-		return audioName
-	case l.RID == "":
-		return "video"
-	case l.RID == audioName || strings.HasSuffix(l.RID, "p"):
-		return "rid-" + l.RID // these names are taken by others
-	default:
-		return l.RID
-	}
 }
 
 // write takes a track's Frames to the Ladder and to whoever transcodes them.

@@ -79,7 +79,7 @@ func (p *packager) start(now time.Time, g *rung, source *track) bool {
 // transcoded takes a Sample from ffmpeg to the Ladder.
 func (p *packager) transcoded(now time.Time, r result) {
 	g := p.rungs[r.rendition]
-	if g == nil || g.run != r.run {
+	if g == nil || g.run != r.run || p.timeline.Over(g.spec.Kind, r.sample.Time) {
 		return
 	}
 	p.emit(now, p.ladder.Write(now, r.rendition, r.sample))

@@ -13,8 +13,12 @@ const (
 	// start is over.
 	startAfter = 700 * time.Millisecond
 	startBy    = 1500 * time.Millisecond
-	// startAudio is how long to wait for video that was announced, and
-	// startUnlisted for video that there was before.
+	// startAlone is how long sound waits for pictures that nobody has
+	// announced: a camera takes longer than a microphone, and its Layer is
+	// announced with its first keyframe. startAudio is how long to wait for
+	// video that was announced, or that there was before the discontinuity, and
+	// startUnlisted for both together.
+	startAlone    = 2 * time.Second
 	startAudio    = 5 * time.Second
 	startUnlisted = 15 * time.Second
 	// lead is how long before the wanted instant to ask.

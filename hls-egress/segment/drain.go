@@ -71,7 +71,12 @@ func (l *Ladder) drain(t *track, now time.Time, out *Output) {
 		return // too far behind to be of any use
 	}
 	if t.video() && (!t.started || t.standIn != nil) {
-		t.trim(t.ticks(l.cuts[len(l.cuts)-1].at) - t.scale)
+		// What may still join needs what the first of two cuts begins with.
+		oldest := len(l.cuts) - 1
+		if !t.started {
+			oldest = max(0, oldest-1)
+		}
+		t.trim(t.ticks(l.cuts[oldest].at) - t.scale)
 	}
 	for t.started || l.join(t, now) {
 		c := l.cutOf(t.msn + 1)
@@ -213,7 +218,8 @@ func (l *Ladder) join(t *track, now time.Time) bool {
 	}
 	for i := l.joins(t); i < len(l.cuts); i++ {
 		v, n := l.resolve(t, &l.cuts[i], now)
-		if v == never || v == carried && (i < len(l.cuts)-1 || !l.leads(t)) {
+		newest := i == len(l.cuts)-1 || i == len(l.cuts)-2 && l.cuts[i].opens
+		if v == never || v == carried && (!newest || !l.leads(t)) {
 			continue
 		}
 		return l.joinAt(t, &l.cuts[i], v, n, now)

@@ -34,6 +34,8 @@ type cut struct {
 	// keyed is set when a keyframe made it.
 	keyed   bool
 	discont bool
+	// opens is set when the next one was made with it.
+	opens bool
 }
 
 // Stats is what a Ladder has counted.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/hls-egress/segment"
+	"github.com/freshet-live/freshet/hls-egress/segment/segtest"
 )
 
 func TestOneLayerAndSound(t *testing.T) {
@@ -18,8 +19,8 @@ func TestOneLayerAndSound(t *testing.T) {
 	require.Equal(t, 3*time.Second, target)
 	require.True(t, w.ladder.Independent())
 	for _, name := range []string{"video", "audio"} {
-		require.Equal(t, 14, w.check.Segments(name), name)
-		require.InDelta(t, 145, w.check.Parts(name), 4, name)
+		require.Equal(t, 15, w.check.Segments(name), name)
+		require.InDelta(t, 150, w.check.Parts(name), 4, name)
 	}
 	v := w.check.Rendition("video")
 	require.Equal(t, "avc1.42C01F", v.Codecs)
@@ -28,12 +29,60 @@ func TestOneLayerAndSound(t *testing.T) {
 	require.Equal(t, 2, w.check.Rendition("audio").Channels)
 }
 
+// Players wait for a whole segment: there is one a second after the first
+// picture, or as soon as a deaf encoder has made its second keyframe.
+func TestFirstSegment(t *testing.T) {
+	for name, c := range map[string]struct {
+		gop  int
+		late time.Duration // sound
+		by   time.Duration
+	}{
+		"obedient":     {by: 1050 * time.Millisecond},
+		"late sound":   {late: 600 * time.Millisecond, by: 1100 * time.Millisecond},
+		"deaf, 1 s":    {gop: 30, by: 1900 * time.Millisecond},
+		"deaf, 2 s":    {gop: 60, by: 2250 * time.Millisecond},
+		"deaf, 1.25 s": {gop: 37, by: 1900 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, segment.Config{}, segment.AAC, simulcast()...)
+			w.keep = true
+			for _, e := range w.encoders {
+				if c.gop > 0 {
+					e.keys = func(i int) bool { return i%c.gop == 0 }
+				}
+			}
+			w.sound = int(c.late / (1024 * time.Second / segment.AudioTimescale))
+			w.run(c.by)
+			for _, name := range []string{"q", "h", "f", "audio"} {
+				require.Equal(t, 1, w.check.Segments(name), name)
+			}
+			w.run(10 * time.Second)
+			w.good()
+			for _, p := range w.parts {
+				m, err := segtest.ReadMedia(p.Data)
+				require.NoError(t, err)
+				for _, d := range m.Durations {
+					require.True(t, p.Rendition != "audio" || d <= 2048, "a hole of %d at %v", d, p.Time)
+				}
+			}
+		})
+	}
+}
+
+// A pause right after the first picture is not made into a part.
+func TestPauseAtTheStart(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus", simulcast()...)
+	w.pause = func(at time.Duration) bool { return at > 100*time.Millisecond && at < 600*time.Millisecond }
+	w.run(5 * time.Second)
+	w.good()
+}
+
 func TestThreeLayers(t *testing.T) {
 	w := newWorld(t, segment.Config{}, "opus", simulcast()...)
 	w.run(30 * time.Second)
 	w.good()
 	for _, name := range []string{"q", "h", "f", "audio"} {
-		require.Equal(t, 14, w.check.Segments(name), name)
+		require.Equal(t, 15, w.check.Segments(name), name)
 	}
 	require.Zero(t, w.ladder.Stats())
 }
@@ -45,7 +94,7 @@ func TestDroppedFrames(t *testing.T) {
 	w := newWorld(t, segment.Config{}, "opus", layers...)
 	w.run(60 * time.Second)
 	w.good()
-	require.Equal(t, 29, w.check.Segments("q"))
+	require.Equal(t, 30, w.check.Segments("q"))
 	require.Equal(t, 24.0, w.check.Rendition("q").FrameRate)
 }
 
@@ -59,7 +108,7 @@ func TestCameras(t *testing.T) {
 		}
 		w.run(30 * time.Second)
 		w.good()
-		require.Equal(t, 14, w.check.Segments("f"), fps)
+		require.Equal(t, 15, w.check.Segments("f"), fps)
 		require.Equal(t, float64(fps), w.check.Rendition("f").FrameRate)
 		require.Zero(t, w.ladder.Stats().LongParts)
 		part, _ := w.ladder.Target()
@@ -151,7 +200,7 @@ func TestSkewedAnswers(t *testing.T) {
 	w.run(30 * time.Second)
 	w.good()
 	require.Zero(t, w.ladder.Stats().StandIns)
-	require.Equal(t, 14, w.check.Segments("f"))
+	require.Equal(t, 15, w.check.Segments("f"))
 }
 
 // f appears when the bandwidth is there, 23 s after the start.
@@ -181,7 +230,7 @@ func TestTranscodedRendition(t *testing.T) {
 	w.encoders = append(w.encoders, rung)
 	w.run(21 * time.Second)
 	w.good()
-	require.Equal(t, 14, w.check.Segments("video"))
+	require.Equal(t, 15, w.check.Segments("video"))
 	require.Equal(t, 9, w.check.Segments("360p"))
 	require.Equal(t, "mp4a.40.2", w.check.Rendition("audio").Codecs)
 
@@ -206,8 +255,8 @@ func TestOnlyTranscoded(t *testing.T) {
 	w := newWorld(t, segment.Config{}, segment.AAC, small, big)
 	w.run(30 * time.Second)
 	w.good()
-	require.Equal(t, 14, w.check.Segments("720p"))
-	require.Equal(t, 14, w.check.Segments("360p"))
+	require.Equal(t, 15, w.check.Segments("720p"))
+	require.Equal(t, 15, w.check.Segments("360p"))
 }
 
 func TestOnlySound(t *testing.T) {
@@ -223,7 +272,7 @@ func TestOnlyPictures(t *testing.T) {
 	w := newWorld(t, segment.Config{}, "", simulcast()...)
 	w.run(30 * time.Second)
 	w.good()
-	require.Equal(t, 14, w.check.Segments("f"))
+	require.Equal(t, 15, w.check.Segments("f"))
 }
 
 // Sound does not wait for ever for a camera that was announced.
@@ -235,4 +284,29 @@ func TestSoundBeforePictures(t *testing.T) {
 	w.good()
 	require.GreaterOrEqual(t, w.check.Segments("audio"), 16)
 	require.GreaterOrEqual(t, w.check.Segments("video"), 10)
+}
+
+// Layers are announced with their first keyframe, which may come long after
+// the first sound; neither the beginning nor a comeback does without them.
+func TestSoundBeforeLayers(t *testing.T) {
+	w := newWorld(t, segment.Config{}, "opus")
+	begin := func(after time.Duration) {
+		w.run(after)
+		w.encoders = simulcast()
+		for _, e := range w.encoders {
+			require.NoError(t, w.ladder.Add(w.now, e.spec))
+		}
+		w.run(10 * time.Second)
+	}
+	begin(1500 * time.Millisecond)
+	before := w.check.Segments("q")
+	require.Equal(t, w.check.Segments("audio"), before, "sound did not begin alone")
+	w.check.Lenient = true
+	w.take(w.ladder.Discontinue(w.now))
+	w.encoders, w.transit = nil, nil
+	begin(4 * time.Second)
+	w.good()
+	newest, _ := w.check.Newest("q")
+	require.Equal(t, int(newest), w.check.Segments("q"), "its playlist went on without a hole")
+	require.Greater(t, w.check.Segments("q"), before+2)
 }

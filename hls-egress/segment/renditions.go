@@ -41,6 +41,10 @@ func usualRate(r float64) float64 {
 	return math.Round(r*10) / 10
 }
 
+// enoughToMeasure is how long a segment must be for its frame rate to be the
+// final one: where frames are dropped, fewer make a bad average.
+const enoughToMeasure = 900 * time.Millisecond
+
 // measure updates a rendition's frame rate by a segment; it reports whether a
 // player should know. The first one corrects a guess by a few frames; after
 // that, an encoder that drops a few frames has not changed its
@@ -54,7 +58,7 @@ func (t *track) measure(frames int, took time.Duration) bool {
 		return false
 	}
 	old := t.frameRate
-	t.frameRate, t.measured = r, true
+	t.frameRate, t.measured = r, took >= enoughToMeasure
 	return r != old
 }
 

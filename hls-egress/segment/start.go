@@ -7,14 +7,14 @@ import (
 
 // start waits for what the first segment can begin with.
 func (l *Ladder) start(now time.Time, out *Output) {
-	came, announced, keyed, all, patient := false, false, false, true, startAudio
+	came, announced, keyed, all, patient, alone := false, false, false, true, startAudio, startAlone
 	for _, t := range l.tracks {
 		came = came || !t.seen.IsZero()
 		if l.leads(t) {
 			announced, keyed = announced || !t.stale, keyed || t.keys > 0
 			all = all && t.keys > 0
 			if t.listed {
-				patient = startUnlisted
+				patient, alone = startUnlisted, startAudio
 			}
 		}
 		t.trim(t.last - t.span(learnGOP+longestTarget))
@@ -30,7 +30,7 @@ func (l *Ladder) start(now time.Time, out *Output) {
 	}
 	age := now.Sub(l.began)
 	switch {
-	case age < startAfter:
+	case age < startAfter, !announced && age < alone:
 	case !announced || !l.pictures() && age >= patient:
 		l.unlist()
 		l.startAudio()
@@ -53,7 +53,7 @@ func (l *Ladder) answered(now time.Time, age time.Duration, keyed bool, out *Out
 	since := now.Sub(l.asked)
 	switch {
 	case ok && answer:
-		l.begins(cut{at: c.at, wall: c.wall, keyed: true})
+		l.opens(c)
 	case !l.found.IsZero() && answer:
 	case since >= again && l.tries < 2, since >= deafAfter && !keyed:
 		l.ask(now, out)
@@ -87,10 +87,69 @@ func (l *Ladder) startDeaf(age time.Duration) {
 			}
 		}
 	}
-	if best.count == 0 {
-		return
+	if best.count > 0 {
+		l.opens(best)
 	}
-	l.begins(cut{at: best.at, wall: best.wall, keyed: true})
+}
+
+// opens begins with a keyframe, or with an earlier one that the renditions had
+// in common: then there is a whole segment at once, and players need not wait
+// for one.
+func (l *Ladder) opens(c candidate) {
+	first := c
+	for _, t := range l.tracks {
+		if !l.leads(t) {
+			continue
+		}
+		for i := range t.queue {
+			q := &t.queue[i]
+			if !q.Key || q.Time >= first.at || c.at-q.Time < common(leastSegment) || c.at-q.Time > common(l.longest()) {
+				continue
+			}
+			if e := l.count(q); e.count >= c.count && e.count == l.flowing() {
+				first = e
+			}
+		}
+	}
+	if !l.even(first.at) {
+		first = c
+	}
+	l.begins(cut{at: first.at, wall: first.wall, keyed: true, opens: first.at < c.at})
+	if first.at < c.at {
+		l.stats.Skew = fromCommon(c.skew)
+		l.cut(cut{at: c.at, wall: c.wall, keyed: true})
+	}
+}
+
+// even reports whether no leading rendition has paused since an instant: what
+// was captured then makes parts within PART-TARGET.
+func (l *Ladder) even(since int64) bool {
+	for _, t := range l.tracks {
+		for i := 1; l.leads(t) && i < len(t.queue); i++ {
+			if from := t.queue[i-1].Time; from >= since && t.queue[i].Time-from > t.span(l.part) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// flowing counts the leading renditions that have sent anything.
+func (l *Ladder) flowing() (n int) {
+	for _, t := range l.tracks {
+		if t.came && l.leads(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// longest is TARGETDURATION, fixed before the first segment begins.
+func (l *Ladder) longest() time.Duration {
+	if l.segment == 0 {
+		l.target()
+	}
+	return l.segment
 }
 
 // unlist takes back the video renditions that there were: their playlists
@@ -116,9 +175,7 @@ func (l *Ladder) startAudio() {
 
 // begins makes the first cut.
 func (l *Ladder) begins(c cut) {
-	if l.segment == 0 {
-		l.target()
-	}
+	l.longest()
 	l.state, l.cuts = live, nil
 	l.cut(c)
 	if l.deaf {
@@ -291,14 +348,22 @@ func (t *track) stopgap(at int64, wall time.Time) {
 		}
 		return
 	}
-	q := t.picture
+	q, step, n := t.picture, int64(0), int64(1)
 	if !t.video() {
-		frame, _ := Silence(t.spec.Codec.Name)
+		var frame []byte
+		frame, step = Silence(t.spec.Codec.Name)
 		q = queued{Sample: Sample{Key: true, Units: [][]byte{frame}}, size: len(frame), describes: t.newest}
+		if len(t.queue) > 0 {
+			n = max(1, min(t.queue[0].Time-at, t.span(longestTarget))/step)
+		}
 	}
-	q.Time, q.Wall = at, wall
-	t.queue = append([]queued{q}, t.queue...)
-	t.bytes += q.size
+	fill := make([]queued, n, n+int64(len(t.queue)))
+	for i := range fill {
+		q.Time, q.Wall = at+int64(i)*step, wall.Add(t.duration(int64(i)*step))
+		fill[i] = q
+		t.bytes += q.size
+	}
+	t.queue = append(fill, t.queue...)
 }
 
 // finish ends a rendition's last segment; its last sample is as long as the one

@@ -83,6 +83,16 @@ func (t *Timeline) Reset() {
 	}
 }
 
+// Over reports whether a time, in the timescale of a kind, belongs to a
+// publisher before the present one.
+func (t *Timeline) Over(kind media.Kind, at int64) bool {
+	l := line{scale: VideoTimescale}
+	if kind == media.Audio {
+		l.scale = AudioTimescale
+	}
+	return t.floor != 0 && l.duration(at) <= t.floor
+}
+
 // maxLayers bounds the Layers of one publisher.
 const maxLayers = 32
 

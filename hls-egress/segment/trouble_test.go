@@ -191,9 +191,9 @@ func TestMalformed(t *testing.T) {
 			}
 			w.run(8 * time.Second)
 			w.good()
-			require.Equal(t, 9, w.check.Segments("q"))
-			require.Equal(t, 9, w.check.Segments("f"))
-			require.Equal(t, 9, w.check.Segments("h"), "it goes on, or another one stands in")
+			require.Equal(t, 10, w.check.Segments("q"))
+			require.Equal(t, 10, w.check.Segments("f"))
+			require.Equal(t, 10, w.check.Segments("h"), "it goes on, or another one stands in")
 			require.True(t, w.check.Rendition("h").Silent.IsZero(), "in the end it is back")
 		})
 	}
@@ -235,7 +235,7 @@ func TestSizeChange(t *testing.T) {
 		}
 	}
 	require.Len(t, inits, 2)
-	require.Equal(t, uint64(5), inits[1], "cut as soon as it was asked for")
+	require.Equal(t, uint64(6), inits[1], "cut as soon as it was asked for")
 }
 
 // A flood of large pictures within one part does not fill the memory.
