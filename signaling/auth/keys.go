@@ -77,21 +77,15 @@ type MintOptions struct {
 
 // Mint makes an access token. Errors wrap ErrKeys.
 func Mint(keys Keys, o MintOptions) (string, error) {
-	if len(keys) == 0 {
-		return "", fmt.Errorf("%w: no keys are configured", ErrKeys)
-	}
-	if o.Key == "" {
-		o.Key = slices.Min(slices.Collect(maps.Keys(keys)))
-	}
-	secret, ok := keys[o.Key]
-	if !ok {
-		return "", fmt.Errorf("%w: %q is not configured", ErrKeys, o.Key)
+	key, secret, err := keys.pick(o.Key)
+	if err != nil {
+		return "", err
 	}
 	grant := &livekit.VideoGrant{Room: o.Stream, RoomJoin: o.Stream != "", RoomAdmin: o.Admin}
 	grant.SetCanPublish(o.Publish)
 	grant.SetCanSubscribe(o.Subscribe)
 	grant.SetCanPublishData(o.Data)
-	token := livekit.NewAccessToken(o.Key, secret).
+	token := livekit.NewAccessToken(key, secret).
 		SetVideoGrant(grant).SetIdentity(o.Identity).SetName(o.Name).SetValidFor(o.TTL)
 	return token.ToJWT()
 }
