@@ -24,6 +24,9 @@ type ledger struct {
 // that what other Nodes send again is known.
 const metFactor = 8
 
+// maxSeq is where JavaScript ends to count, and more than any Room has.
+const maxSeq = 1 << 53
+
 func newLedger(name string, keep int) ledger {
 	return ledger{name: name, keep: keep, place: map[string]uint64{},
 		met: newMemory[string, struct{}](keep * metFactor)}
@@ -32,7 +35,7 @@ func newLedger(name string, keep int) ledger {
 // restore takes what is kept of a Room, whatever it is.
 func (l *ledger) restore(past Past) {
 	for _, e := range past.Recent {
-		if e.Seq == 0 || e.ID == "" || l.met.has(e.ID) {
+		if e.Seq == 0 || e.Seq > maxSeq || e.ID == "" || l.met.has(e.ID) {
 			continue
 		}
 		l.met.put(e.ID, struct{}{})
@@ -46,7 +49,7 @@ func (l *ledger) restore(past Past) {
 	for i := range l.entries {
 		l.place[l.entries[i].ID] = l.entries[i].Seq
 	}
-	if past.Next > 0 {
+	if past.Next > 0 && past.Next <= maxSeq {
 		l.last = past.Next - 1
 	}
 	if n := len(l.entries); n > 0 {
@@ -102,12 +105,12 @@ func parsePosition(s string) (name string, seq uint64, ok bool) {
 	if len(s) > 128 {
 		return "", 0, false
 	}
-	name, digits, ok := strings.Cut(s, ".")
-	if !ok || digits == "" || digits[0] == '+' {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
 		return "", 0, false
 	}
-	seq, err := strconv.ParseUint(digits, 10, 64)
-	return name, seq, err == nil
+	seq, err := strconv.ParseUint(s[i+1:], 10, 64)
+	return s[:i], seq, err == nil
 }
 
 // since returns what came after a position, false when that is not known.

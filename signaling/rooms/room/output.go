@@ -55,7 +55,7 @@ type People struct {
 	// Count is the number of identities that show.
 	Count int `json:"count"`
 	// List is there when Count is 100 or less, by role and then by name.
-	List []Person `json:"list,omitempty"`
+	List []Person `json:"list,omitzero"`
 	// Reactions and At are between Nodes only: the reactions on a Node since its
 	// last People, and its clock in ms since 1970, by which a repetition is known.
 	Reactions []Reaction `json:"reactions,omitempty"`

@@ -38,6 +38,8 @@ const (
 	absence   = 2 * time.Minute
 	absentMax = 20000
 	maxNodes  = 1000
+	// maxPeople is how many there may be on one Node.
+	maxPeople = 10_000_000
 )
 
 // link is one connection that is in.
@@ -61,6 +63,7 @@ type member struct {
 	role         Role
 	address      netip.Addr // the last one
 	left         time.Time
+	queued       bool // in crowd.absent
 
 	messages, reactions, commands bucket
 }
@@ -97,8 +100,8 @@ type peer struct {
 type crowd struct {
 	links   map[Conn]*link
 	members map[string]*member
-	// absent are those of members who have left, oldest first, with some who
-	// have come back since.
+	// absent are those of members who have left, about in that order, with some
+	// who have come back since.
 	absent []*member
 	places map[netip.Addr]*place
 	shown  int
@@ -192,7 +195,10 @@ func (c *crowd) drop(now time.Time, l *link) bool {
 	m.links = slices.DeleteFunc(m.links, func(o *link) bool { return o == l })
 	if len(m.links) == 0 {
 		m.left = now
-		c.absent = append(c.absent, m)
+		if !m.queued {
+			m.queued = true
+			c.absent = append(c.absent, m)
+		}
 	}
 	return c.count(m)
 }
@@ -203,6 +209,7 @@ func (c *crowd) local() People {
 	if c.shown > listed {
 		return p
 	}
+	p.List = make([]Person, 0, c.shown)
 	for _, m := range c.members {
 		if m.shown {
 			p.List = append(p.List, m.person())
@@ -254,15 +261,16 @@ func order(list []Person) {
 	})
 }
 
-// purge forgets who left long ago, and addresses that nothing counts against.
-func (c *crowd) purge(now time.Time, cfg *Config, stay func(*member) bool) {
+// purge forgets who left long ago, unless they are to stay known, addresses that
+// nothing counts against, and Nodes that are silent.
+func (c *crowd) purge(now time.Time, cfg *Config, stay bool) {
 	kept := c.absent[:0]
 	over := len(c.absent) - absentMax
 	for i, m := range c.absent {
 		switch {
 		case len(m.links) > 0: // is back
-		case c.members[m.identity] != m:
-		case i >= over && (now.Sub(m.left) < absence || stay(m)):
+			m.queued = false
+		case i >= over && (stay || now.Sub(m.left) < absence):
 			kept = append(kept, m)
 		default:
 			delete(c.members, m.identity)

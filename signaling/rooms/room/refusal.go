@@ -65,3 +65,11 @@ func (r *Refusal) RetryAfter() int {
 func refuse(err error, format string, args ...any) *Refusal {
 	return &Refusal{Err: err, Detail: fmt.Sprintf(format, args...)}
 }
+
+func asRefusal(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &Refusal{Err: ErrUnavailable, Detail: err.Error()}
+}

@@ -110,6 +110,17 @@ func (r *register) standing(now int64) []Entry {
 	return r.list(func(e *Entry) bool { return stands(e, now) })
 }
 
+// count is the number of those that stand.
+func (r *register) count(now int64) int {
+	n := 0
+	for _, e := range r.of {
+		if stands(&e, now) {
+			n++
+		}
+	}
+	return n
+}
+
 // on returns what stands against an identity in a role: a moderator is touched
 // by hosts only, and a host by the operator.
 func (r *register) on(now int64, identity string, role Role) (Entry, bool) {

@@ -12,6 +12,8 @@ const (
 	maxMarks  = 5 // combining marks on one base, which the scripts of the world stay below
 	maxLines  = 20
 	maxReason = 200
+
+	maxNameBytes = 4 << 10 // of what is looked at
 )
 
 // Characters with a use of their own below.
@@ -120,25 +122,15 @@ func cleanText(s string) string {
 // single spaces and without marks of direction.
 func cleanName(s string) string {
 	var c cleaner
-	gap := false
-	for _, r := range norm.NFC.String(s) {
-		if unicode.IsSpace(r) || r == lineSep || r == paraSep {
-			gap = c.prev != 0
-			continue
-		}
-		before := c.out.Len()
-		if gap && !unseen(r) {
-			c.marks = 0
+	for _, r := range norm.NFC.String(s[:min(len(s), maxNameBytes)]) {
+		if unicode.IsSpace(r) {
 			c.write(' ')
-			gap = false
-			before = -1
-		}
-		c.put(r)
-		if before < 0 && c.prev == ' ' {
-			gap = false
+			c.marks = 0
+		} else {
+			c.put(r)
 		}
 	}
-	s = strings.TrimFunc(c.out.String(), blank)
+	s = strings.TrimFunc(strings.Join(strings.Fields(c.out.String()), " "), blank)
 	if strings.IndexFunc(s, seen) < 0 {
 		return ""
 	}
@@ -152,6 +144,15 @@ func blank(r rune) bool {
 
 // seen reports what makes a text more than nothing.
 func seen(r rune) bool { return !blank(r) && !unicode.Is(unicode.M, r) }
+
+// forbiddenInName are the characters that a name is refused for, rather than
+// freed from.
+func forbiddenInName(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || turnsText(r)
+}
+
+// length is counted in code points.
+func length(s string) int { return utf8.RuneCountInString(s) }
 
 // cut returns the first n code points of s.
 func cut(s string, n int) string {
