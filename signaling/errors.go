@@ -29,9 +29,10 @@ const (
 // Errors returns the one table from errors to statuses.
 func Errors() httpx.Table {
 	return httpx.Table{
-		{Err: auth.ErrNoToken, Status: http.StatusUnauthorized, Challenge: challenge},
-		{Err: auth.ErrBadToken, Status: http.StatusUnauthorized, Challenge: challengeBadToken},
-		{Err: auth.ErrForbidden, Status: http.StatusForbidden, Challenge: challengeForbidden},
+		{Err: auth.ErrNoToken, Status: http.StatusUnauthorized, Code: "no-token", Challenge: challenge},
+		{Err: auth.ErrBadToken, Status: http.StatusUnauthorized, Code: "bad-token", Challenge: challengeBadToken},
+		{Err: auth.ErrForbidden, Status: http.StatusForbidden, Code: "forbidden", Challenge: challengeForbidden},
+		{Err: auth.ErrRevoked, Status: http.StatusForbidden, Code: "revoked"},
 
 		{Err: sdp.ErrMalformed, Status: http.StatusBadRequest},
 		{Err: sdp.ErrUnsupported, Status: http.StatusUnprocessableEntity},

@@ -115,7 +115,13 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openMedia(set, reg); err != nil {
 		return nil, err
 	}
-	site := &httpx.Site{Log: s.log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{})}
+	proxies, err := httpx.ParseProxies(set.HTTP.TrustedProxies...)
+	if err != nil {
+		return nil, fmt.Errorf("http.trusted-proxies: %w", err)
+	}
+	site := &httpx.Site{
+		Log: s.log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{}), Proxies: proxies,
+	}
 	if err := s.openHLS(set, site, reg); err != nil {
 		return nil, err
 	}

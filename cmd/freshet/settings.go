@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/freshet-live/freshet/internal/config"
+	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/session"
 )
@@ -23,6 +24,8 @@ type settings struct {
 		// TLSCert and TLSKey are PEM files; both or none.
 		TLSCert string `yaml:"tls-cert"`
 		TLSKey  string `yaml:"tls-key"`
+		// TrustedProxies are networks whose word is taken for who a client is.
+		TrustedProxies []string `yaml:"trusted-proxies"`
 	} `yaml:"http"`
 	Media struct {
 		Listen     string   `yaml:"listen"`
@@ -156,6 +159,9 @@ func (s *settings) check() error {
 	}
 	if (s.HTTP.TLSCert == "") != (s.HTTP.TLSKey == "") {
 		return errors.New("http.tls-cert: a certificate needs its key, and a key its certificate: set http.tls-key too")
+	}
+	if _, err := httpx.ParseProxies(s.HTTP.TrustedProxies...); err != nil {
+		return fmt.Errorf("http.trusted-proxies: %w", err)
 	}
 	if s.Stream.ReconnectWindow <= 0 {
 		return errors.New("stream.reconnect-window: must be longer than 0s")

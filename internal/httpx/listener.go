@@ -76,9 +76,9 @@ func problemOf(answer []byte) ([]byte, bool) {
 	}
 	title := http.StatusText(status)
 	detail := bytes.TrimPrefix(text, []byte(string(code)+" "+title))
-	body, err := json.Marshal(document{
-		Type: "about:blank", Title: title, Status: status, Detail: string(bytes.TrimPrefix(detail, []byte(": "))),
-	})
+	d := describe(status, "")
+	d.Detail = string(bytes.TrimPrefix(detail, []byte(": ")))
+	body, err := json.Marshal(d)
 	if err != nil {
 		return nil, false
 	}

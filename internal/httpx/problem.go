@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,9 @@ const ProblemType = "application/problem+json"
 // Table.
 type Problem struct { //nolint:errname // RFC 9457 gives it its name
 	Status int
+	// Code tells one cause from another of the same Status, in lower case and
+	// dashes; it never changes. "" is the status's own name, as in "not-found".
+	Code string
 	// Detail is one sentence for a person: what is wrong with this request.
 	Detail string
 	// RetryAfter is when to try again, rounded up to seconds; 0: not said.
@@ -41,12 +45,17 @@ func (p *Problem) Error() string {
 	return strconv.Itoa(p.Status) + " " + http.StatusText(p.Status) + ": " + p.Detail
 }
 
-// document is the JSON form. The type is always about:blank, so that the title
-// is the status text (RFC 9457 section 4.2.1).
+// typeBase and a Code are a problem's type (RFC 9457 section 3.1.1).
+const typeBase = "https://github.com/freshet-live/freshet#problem-"
+
+// document is the JSON form. Where nothing but the status is to be told, the
+// type is about:blank, so that the title is the status text (RFC 9457 section
+// 4.2.1). The code is a member of our own (section 3.2), for programs.
 type document struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
+	Code     string `json:"code"`
 	Detail   string `json:"detail,omitempty"`
 	Instance string `json:"instance,omitempty"`
 }
@@ -73,20 +82,30 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	body, err := json.Marshal(document{
-		Type: "about:blank", Title: http.StatusText(p.Status), Status: p.Status,
-		Detail: p.Detail, Instance: r.URL.EscapedPath(),
-	})
+	d := describe(p.Status, p.Code)
+	d.Detail, d.Instance = p.Detail, r.URL.EscapedPath()
+	body, err := json.Marshal(d)
 	if err == nil {
 		_, _ = w.Write(append(body, '\n')) // the client may be gone
 	}
+}
+
+// describe returns the document for a status, with or without a code.
+func describe(status int, code string) document {
+	title := http.StatusText(status)
+	if code != "" {
+		return document{Type: typeBase + code, Title: title, Status: status, Code: code}
+	}
+	words := strings.Fields(strings.ToLower(strings.ReplaceAll(title, "'", "")))
+	return document{Type: "about:blank", Title: title, Status: status, Code: strings.Join(words, "-")}
 }
 
 // Row says how one sentinel error is told to clients.
 type Row struct {
 	Err    error
 	Status int
-	// RetryAfter and Challenge are as in Problem.
+	// Code, RetryAfter and Challenge are as in Problem.
+	Code       string
 	RetryAfter time.Duration
 	Challenge  string
 }
@@ -104,7 +123,7 @@ func (t Table) Problem(err error) *Problem {
 	for _, row := range t {
 		if errors.Is(err, row.Err) {
 			return &Problem{
-				Status: row.Status, Detail: err.Error(),
+				Status: row.Status, Code: row.Code, Detail: err.Error(),
 				RetryAfter: row.RetryAfter, Challenge: row.Challenge,
 			}
 		}

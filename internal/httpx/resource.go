@@ -10,8 +10,8 @@ import (
 const (
 	// allowedHeaders names Authorization, which no wildcard covers (Fetch
 	// section 3.3.6).
-	allowedHeaders = "Authorization, Content-Type, If-Match, Accept, Cache-Control, Last-Event-ID, Range, If-None-Match"
-	exposedHeaders = "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch, Allow, WWW-Authenticate, Content-Range, Date"
+	allowedHeaders = "Authorization, Content-Type, If-Match, Accept, Cache-Control, Last-Event-ID, Range, If-None-Match, Idempotency-Key"
+	exposedHeaders = "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch, Allow, WWW-Authenticate, Content-Range, Date, Idempotency-Replayed"
 	preflightAge   = "7200" // seconds; Chromium takes no more
 	// answerTimeout runs from the request's headers to the answer's end.
 	answerTimeout = BodyTimeout + 20*time.Second

@@ -96,8 +96,9 @@ func TestAnswersOfNetHTTPItself(t *testing.T) { // H5
 				require.Equal(t, tc.status, resp.StatusCode)
 				require.Equal(t, httpx.ProblemType, resp.Header.Get("Content-Type"))
 				require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
-				require.JSONEq(t, fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q}`,
-					http.StatusText(tc.status), tc.status, tc.detail), withDetail(body))
+				code := strings.ReplaceAll(strings.ToLower(http.StatusText(tc.status)), " ", "-")
+				require.JSONEq(t, fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"code":%q,"detail":%q}`,
+					http.StatusText(tc.status), tc.status, code, tc.detail), withDetail(body))
 				require.NoError(t, conn.Close())
 				<-written
 			})

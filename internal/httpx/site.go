@@ -23,6 +23,8 @@ type Site struct {
 	Errors Table
 	// Limits is asked before each POST, PATCH and DELETE; nil: no limits.
 	Limits *Limiter
+	// Proxies are believed when they say whom they ask for.
+	Proxies Proxies
 
 	shortcuts map[string]http.Handler
 }
@@ -54,12 +56,14 @@ func (s *Site) shortcut(r *http.Request) http.Handler {
 	return h
 }
 
-// Handler is the outermost handler of a server: it survives panics, bounds
-// the time that a body takes, and answers for paths that the mux lacks.
+// Handler is the outermost handler of a server: it survives panics, finds the
+// client behind trusted proxies, bounds the time that a body takes, and answers
+// for paths that the mux lacks.
 func (s *Site) Handler(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tracked := &tracker{ResponseWriter: w}
 		defer s.recoverPanic(tracked, r)
+		s.Proxies.settle(r)
 		if h := s.shortcut(r); h != nil {
 			h.ServeHTTP(tracked, r)
 			return
