@@ -50,9 +50,9 @@ func (a *access) Admin(r *http.Request) (auth.Grant, error) {
 type hlsAccess struct{ *access }
 
 // View decides who may watch.
-func (a hlsAccess) View(r *http.Request, stream string) error {
-	_, err := a.Play(r, stream)
-	return err
+func (a hlsAccess) View(r *http.Request, stream string) (identity string, err error) {
+	grant, err := a.Play(r, stream)
+	return grant.Identity, err
 }
 
 // Secrets returns what addresses are signed with, nothing on an open server.

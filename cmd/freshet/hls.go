@@ -24,6 +24,9 @@ type hlsSettings struct {
 	Segment time.Duration `yaml:"segment"`
 	Window  time.Duration `yaml:"window"`
 	Audio   string        `yaml:"audio"`
+	// PerViewer gives each viewer playlists of his own, so that they end when
+	// he is banned.
+	PerViewer bool `yaml:"per-viewer"`
 	// Transcode is whether ffmpeg makes smaller pictures, and H264 of codecs
 	// that players do not take by HLS.
 	Transcode      bool   `yaml:"transcode"`
@@ -72,7 +75,7 @@ func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registe
 		return nil
 	}
 	s.origin, err = origin.New(origin.Config{
-		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, Dir: filepath.Join(set.DataDir, "hls"),
+		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
 		Live: func(stream string) bool {
 			snap := s.hub.Stream(stream)
 			return snap != nil && snap.State == media.Live

@@ -80,7 +80,7 @@ func TestHLSWithKeys(t *testing.T) {
 		require.NoError(t, err)
 		return token
 	}
-	r := serve(t, nil, "--data-dir", t.TempDir(), "--auth.keys", key)
+	r := serve(t, []string{"FRESHET_HLS_PER_VIEWER=true"}, "--data-dir", t.TempDir(), "--auth.keys", key)
 	publisher := mint(auth.MintOptions{Stream: "x-1", Publish: true})
 	viewer := mint(auth.MintOptions{Stream: "x-1", Subscribe: true})
 	r.publish(t, nil, "--token", publisher)
@@ -100,8 +100,11 @@ func TestHLSWithKeys(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	uri := regexp.MustCompile(`(?m)^~.+/index\.m3u8$`).FindString(text)
 	require.NotEmpty(t, uri, text)
-	status, _ = get(t, r.base+"/hls/x-1/"+uri, "")
+	status, list := get(t, r.base+"/hls/x-1/"+uri, "")
 	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, list, `URI="../../~`, "media is where all viewers find it")
+	_, text = get(t, url, mint(auth.MintOptions{Stream: "x-1", Subscribe: true, Identity: "another"}))
+	require.NotContains(t, text, uri)
 	status, _ = get(t, r.base+"/hls/x-1/"+strings.Replace(uri, "~", "~9", 1), "")
 	require.Equal(t, http.StatusForbidden, status)
 	status, _ = get(t, r.base+"/hls/x-1/video/index.m3u8", "")

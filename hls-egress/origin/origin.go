@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,8 +27,9 @@ const (
 // Access decides who may watch. It is asked at each request, so that it may
 // change its mind.
 type Access interface {
-	// View returns nil if a request shows that it may watch a Stream.
-	View(r *http.Request, stream string) error
+	// View returns who asks, if a request shows that it may watch a Stream: an
+	// identity as in Config.Barred.
+	View(r *http.Request, stream string) (identity string, err error)
 	// Secrets returns keys for signing addresses, the one to sign with first;
 	// none: everybody may watch everything.
 	Secrets() [][]byte
@@ -38,6 +40,16 @@ type Config struct {
 	Site *httpx.Site
 	// Access is nil for a server that is open to everybody.
 	Access Access
+	// Barred reports whether somebody may no longer watch a Stream, though a
+	// token or an address that was given out says so; nil: nobody is. It is
+	// asked at each request and must be quick. The identity is "" where an
+	// address is the same for all viewers, and where nobody has to show
+	// anything; addr is the peer's, which may be a cache's.
+	Barred func(stream, identity string, addr netip.Addr) bool
+	// PerViewer gives each identity playlists under addresses of its own, so
+	// that Barred is told of it. Media stays under addresses that all viewers
+	// share; playlists then pass every cache.
+	PerViewer bool
 	// Live reports whether somebody publishes a Stream, so that its playlist
 	// is worth waiting for; nil: nobody ever does.
 	Live func(stream string) bool

@@ -247,7 +247,18 @@ func (o *Origin) servePlaylist(q *request) error {
 	}
 	packed := acceptsGzip(q.r)
 	tag := v.tag(s.run, query.Skip, packed)
-	return q.writePlaylist(v.bytes(query.Skip, packed), packed, s.caching(q, query.Blocking), tag)
+	body := v.bytes(query.Skip, packed, q.mediaFolder())
+	return q.writePlaylist(body, packed, s.caching(q, query.Blocking), tag)
+}
+
+// mediaFolder returns where media is as seen from the playlist that is asked
+// for: with a viewer's own address it is where all viewers find it, else "",
+// beside the playlist.
+func (q *request) mediaFolder() string {
+	if !q.grant.inPath || q.grant.public() {
+		return ""
+	}
+	return "../../~" + q.grant.shared + "/" + q.at.rendition + "/"
 }
 
 // await returns the first version from now on that will do.

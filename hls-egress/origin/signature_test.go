@@ -18,21 +18,22 @@ type doorman struct{ secrets [][]byte }
 
 var errClosed = errors.New("say the word")
 
-func (d *doorman) View(r *http.Request, stream string) error {
-	if r.URL.Query().Get("token") == "sesame" && stream == "demo" {
-		return nil
+func (d *doorman) View(r *http.Request, stream string) (string, error) {
+	token, who, _ := strings.Cut(r.URL.Query().Get("token"), "-")
+	if token == "sesame" && stream == "demo" {
+		return who, nil
 	}
-	return errClosed
+	return "", errClosed
 }
 
 func (d *doorman) Secrets() [][]byte { return d.secrets }
 
-func guarded(t *testing.T) (*rig, *doorman) {
+func guarded(t *testing.T, change ...func(*Config)) (*rig, *doorman) {
 	d := &doorman{secrets: [][]byte{[]byte("one"), []byte("two")}}
-	r := newRig(t, 1, func(c *Config) {
+	r := newRig(t, 1, append(change, func(c *Config) {
 		c.Access = d
 		c.Site.Errors = httpx.Table{{Err: errClosed, Status: http.StatusUnauthorized}}
-	})
+	})...)
 	r.parts(23)
 	return r, d
 }

@@ -31,6 +31,9 @@ type version struct {
 	next chan struct{}
 
 	full, delta document
+	// elsewhere has those that find media in another folder, by the folder:
+	// one for each hour that viewers came in.
+	elsewhere sync.Map
 }
 
 // document is a playlist as it is sent, written once and compressed once.
@@ -41,28 +44,44 @@ type document struct {
 	packed []byte
 }
 
-func (v *version) ensure(d *document) {
-	d.write.Do(func() {
-		if d == &v.delta {
-			text, ok := v.view.AppendDelta(nil)
-			if !ok {
-				v.ensure(&v.full)
-				text = v.full.plain
-			}
-			d.plain = text
-			return
-		}
-		d.plain = v.view.Append(nil)
-	})
+// variant names a document of a version.
+type variant struct {
+	folder string
+	delta  bool
 }
 
-// bytes returns the playlist or its delta update, plain or compressed.
-func (v *version) bytes(delta, packed bool) []byte {
+// document returns the playlist or its delta update, with its text.
+func (v *version) document(delta bool, folder string) *document {
 	d := &v.full
-	if delta {
+	switch {
+	case folder != "":
+		at, _ := v.elsewhere.LoadOrStore(variant{folder, delta}, new(document))
+		d = at.(*document)
+	case delta:
 		d = &v.delta
 	}
-	v.ensure(d)
+	d.write.Do(func() {
+		if folder != "" {
+			d.plain = playlist.Rebase(v.document(delta, "").plain, folder)
+			return
+		}
+		if !delta {
+			d.plain = v.view.Append(nil)
+			return
+		}
+		text, ok := v.view.AppendDelta(nil)
+		if !ok {
+			text = v.document(false, "").plain
+		}
+		d.plain = text
+	})
+	return d
+}
+
+// bytes returns the playlist or its delta update, plain or compressed, for
+// media that is in a folder, or beside it with "".
+func (v *version) bytes(delta, packed bool, folder string) []byte {
+	d := v.document(delta, folder)
 	if !packed {
 		return d.plain
 	}

@@ -55,7 +55,7 @@ var scopes = [2]string{"public", "private"}
 
 // scope tells whether caches may share an answer, as an index into scopes.
 func (q *request) scope() int {
-	if q.grant.open || q.grant.inPath {
+	if q.grant.public() {
 		return 0
 	}
 	return 1
