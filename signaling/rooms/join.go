@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -41,7 +40,7 @@ func RoleOf(g auth.Grant, r *http.Request) room.Role {
 func visitor(g auth.Grant, r *http.Request) room.Join {
 	j := room.Join{
 		Person: room.Person{Identity: g.Identity, Name: g.Name, Role: RoleOf(g, r)},
-		Write:  g.PublishData, Hidden: g.Hidden, Named: g.Name != "", Address: address(r),
+		Write:  g.PublishData, Hidden: g.Hidden, Named: g.Name != "", Address: g.Address,
 		Resume: parameter(r, "resume"),
 	}
 	if !j.Named {
@@ -62,15 +61,6 @@ func parameter(r *http.Request, name string) string {
 		return v
 	}
 	return ""
-}
-
-// address returns where a request comes from, the zero Addr if that is not known.
-func address(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
 }
 
 // enter brings somebody into a Room. The member's own frames are those that
