@@ -1,0 +1,361 @@
+package rooms
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-live/freshet/sfu/media"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
+)
+
+const (
+	// mailbox is how much work waits for a keeper before commands are refused.
+	mailbox = 1024
+	// mailPatience is how long somebody who comes in waits for room in it.
+	mailPatience = 3 * time.Second
+	// unkept bounds the Entries that wait for the Store.
+	unkept = 4096
+	// tickTime is how often a keeper looks after its sockets.
+	tickTime = time.Second
+	// appendTime bounds what one call of the Store may take, also at the end.
+	appendTime = 5 * time.Second
+)
+
+// keeper owns one open room.Room. Everything below mail belongs to its
+// goroutine.
+type keeper struct {
+	name  string
+	h     *Handler
+	log   *slog.Logger
+	ring  ring
+	mail  chan func(now time.Time)
+	ended chan struct{} // closed when no more mail is read
+	// failed is why the Room could not be opened; to be read once it has ended.
+	failed error
+	bars   barList
+
+	room    *room.Room
+	members map[room.Conn]*member
+	stream  *media.Snapshot // nil: nobody publishes or watches it here
+	idle    time.Time
+	stored  chan stored      // holds one
+	batches chan batch       // holds one; closed when there will be no more
+	people  chan room.People // the newest only
+	next    batch            // gathers while one is being stored
+	storing int              // Entries that are with the Store
+	out     outbox
+}
+
+// batch is what goes to the Store at once, and what to do when it is there.
+type batch struct {
+	entries []room.Entry
+	then    []func(durable bool)
+}
+
+// stored is a batch that the Store has taken, or has failed to take.
+type stored struct {
+	batch
+	err error
+}
+
+func newKeeper(h *Handler, name string) *keeper {
+	return &keeper{
+		name: name, h: h, log: h.log.With("stream", name),
+		mail: make(chan func(time.Time), mailbox), ended: make(chan struct{}),
+		members: map[room.Conn]*member{}, stored: make(chan stored, 1), batches: make(chan batch, 1),
+		people: make(chan room.People, 1),
+	}
+}
+
+// errEnded is returned by post when the Room has closed meanwhile; open it
+// again.
+var errEnded = errors.New("the Room has closed")
+
+// post gives the keeper work. It waits for room in the mailbox until ctx ends.
+func (k *keeper) post(ctx context.Context, f func(now time.Time)) error {
+	select {
+	case k.mail <- f:
+		return nil
+	case <-k.ended:
+		return errEnded
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+	}
+}
+
+// offer gives the keeper work if it has room for it.
+func (k *keeper) offer(f func(now time.Time)) bool {
+	select {
+	case k.mail <- f:
+		return true
+	default:
+		return false
+	}
+}
+
+// ask posts work and waits until it is done.
+func (k *keeper) ask(ctx context.Context, f func(now time.Time)) error {
+	done := make(chan struct{})
+	if err := k.post(ctx, func(now time.Time) { f(now); close(done) }); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-k.ended:
+		select {
+		case <-done:
+			return nil
+		default:
+			return errEnded
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+	}
+}
+
+// run keeps the Room until it has been idle for long enough, or ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	defer close(k.ended)
+	past, err := k.h.store.Load(ctx, k.name)
+	if err != nil {
+		k.failed = err
+		k.h.forget(k)
+		if ctx.Err() == nil {
+			k.h.calm.Error(time.Now(), k.log, "room not opened", "err", err)
+		}
+		return
+	}
+	cfg := k.h.cfg.Room
+	if cfg.Log = past.Log; cfg.Log == "" {
+		cfg.Log = rand.Text()[:8]
+	}
+	k.room = room.New(k.name, cfg, past)
+	k.bars.load(past)
+	k.out = outbox{k: k, log: cfg.Log, published: max(past.Next, 1) - 1}
+	k.idle = time.Now()
+
+	ctx, cancel := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error { k.append(ctx); return nil })
+	g.Go(func() error { k.follow(ctx); return nil })
+	k.loop(ctx)
+	k.close()
+	cancel()
+	_ = g.Wait() // they return nothing
+}
+
+// loop works until the Room is idle or ctx ends.
+func (k *keeper) loop(ctx context.Context) {
+	tick := time.NewTicker(tickTime)
+	defer tick.Stop()
+	wait := time.NewTimer(0)
+	defer wait.Stop()
+	for {
+		var now time.Time
+		select {
+		case f := <-k.mail:
+			now = time.Now()
+			f(now)
+			k.more(now)
+		case s := <-k.stored:
+			now = time.Now()
+			k.kept(now, s)
+		case <-wait.C:
+			now = time.Now()
+		case <-tick.C:
+			now = time.Now()
+			k.tick(now)
+			if k.retire(now) {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		if at := k.settle(now); !at.IsZero() {
+			wait.Reset(at.Sub(now))
+		} else {
+			wait.Stop()
+		}
+	}
+}
+
+// tick looks after what only time changes.
+func (k *keeper) tick(now time.Time) {
+	k.room.Tick(now)
+	if k.stream != nil {
+		k.room.Stream(now, streamState(k.stream)) // pictures change their size
+	}
+	for _, m := range k.members {
+		m.tend(now)
+	}
+}
+
+// more does what else is in the mailbox, as far as it takes no long time, so
+// that it is told and kept together.
+func (k *keeper) more(now time.Time) {
+	for range 64 {
+		select {
+		case f := <-k.mail:
+			f(now)
+		default:
+			return
+		}
+	}
+}
+
+// settle takes from the Room what has come of the work, and passes it on. It
+// returns when to look again, zero for when something happens.
+func (k *keeper) settle(now time.Time) time.Time {
+	o := k.room.Drain(now)
+	k.next.entries = append(k.next.entries, o.Entries...)
+	k.out.state(o.State)
+	for _, c := range o.Cut {
+		if m := k.members[c.Conn]; m != nil {
+			m.cut(ending{code: c.Code, reason: c.Reason})
+			k.h.metrics.cut(c.Code)
+			delete(k.members, c.Conn)
+		}
+	}
+	for _, e := range o.Bars {
+		k.bars.apply(e)
+		if k.h.cfg.OnBar != nil {
+			k.h.cfg.OnBar(k.name, e)
+		}
+	}
+	if o.People != nil {
+		k.announce(*o.People)
+	}
+	k.store()
+	at := k.out.flush(now, len(k.members))
+	if !o.Next.IsZero() && (at.IsZero() || o.Next.Before(at)) {
+		at = o.Next
+	}
+	return at
+}
+
+// store hands what has gathered to the Store, unless that is at work.
+func (k *keeper) store() {
+	if k.storing > 0 {
+		return
+	}
+	if len(k.next.entries) == 0 {
+		k.next.done(true) // nothing to wait for
+		return
+	}
+	k.storing = len(k.next.entries)
+	k.batches <- k.next // has room: one is under way at most
+	k.next = batch{}
+}
+
+// done tells those who wait for a batch.
+func (b *batch) done(durable bool) {
+	for _, f := range b.then {
+		f(durable)
+	}
+	b.then = nil
+}
+
+// kept goes on with a batch that is in the Store. One that the Store could not
+// take is told all the same: the Room works without it.
+func (k *keeper) kept(now time.Time, s stored) {
+	k.storing = 0
+	if s.err != nil {
+		k.h.metrics.lost.Add(float64(len(s.entries)))
+		k.h.calm.Error(now, k.log, "entries not kept", "entries", len(s.entries), "err", s.err)
+	}
+	k.out.add(s.entries)
+	s.done(s.err == nil)
+}
+
+// append gives batches to the Store, one at a time, and tells it who is here,
+// until there are no more batches.
+func (k *keeper) append(ctx context.Context) {
+	for {
+		select {
+		case b, more := <-k.batches:
+			if !more {
+				return
+			}
+			k.stored <- stored{b, k.appendOnce(ctx, b)}
+		case p := <-k.people:
+			if err := k.h.store.Announce(ctx, k.name, p); err != nil && ctx.Err() == nil {
+				k.h.calm.Error(time.Now(), k.log, "people not announced", "err", err)
+			}
+		}
+	}
+}
+
+// appendOnce is not cut short by ctx: what has been accepted shall be kept.
+func (k *keeper) appendOnce(ctx context.Context, b batch) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTime)
+	defer cancel()
+	begin := time.Now()
+	err := k.h.store.Append(ctx, k.name, b.entries)
+	k.h.metrics.append.Observe(time.Since(begin).Seconds())
+	return err
+}
+
+// announce leaves the newest People for the Store.
+func (k *keeper) announce(p room.People) {
+	for {
+		select {
+		case k.people <- p:
+			return
+		default:
+		}
+		select {
+		case <-k.people:
+		default:
+		}
+	}
+}
+
+// follow brings in what happens on other Nodes.
+func (k *keeper) follow(ctx context.Context) {
+	err := k.h.store.Follow(ctx, k.name, func(r room.Remote) {
+		_ = k.post(ctx, func(now time.Time) { // fails when ctx has ended
+			k.room.Merge(now, r.Entries)
+			if r.People != nil {
+				k.room.Others(now, r.Node, *r.People)
+			}
+		})
+	})
+	if ctx.Err() == nil {
+		k.log.Error("other nodes not followed", "err", err)
+	}
+}
+
+// retire reports whether the Room has been idle for so long that it closes.
+func (k *keeper) retire(now time.Time) bool {
+	if len(k.members) > 0 || k.stream != nil || k.storing > 0 || len(k.next.entries) > 0 {
+		k.idle = now
+		return false
+	}
+	return now.Sub(k.idle) >= k.h.cfg.IdleTime && k.h.retire(k)
+}
+
+// close stores what is left and sends everybody away, with a position.
+func (k *keeper) close() {
+	now := time.Now()
+	k.next.entries = append(k.next.entries, k.room.Drain(now).Entries...)
+	for k.storing > 0 || len(k.next.entries) > 0 {
+		if k.storing > 0 {
+			k.kept(now, <-k.stored)
+		}
+		k.store()
+	}
+	close(k.batches)
+	k.next.done(true)
+	k.out.last = time.Time{}
+	k.out.flush(now, 0)
+	for _, m := range k.members {
+		m.cut(stopping)
+	}
+}
