@@ -20,7 +20,29 @@ const (
 	Speaker   Role = "speaker"
 	Moderator Role = "moderator"
 	Host      Role = "host"
+	// Operator is who runs the server. Nobody joins as one: an operator acts
+	// by the API, and everybody else sees what was done but not by whom.
+	Operator Role = "operator"
 )
+
+// rank orders the roles; an unknown one is a viewer.
+func (r Role) rank() int {
+	switch r {
+	case Operator:
+		return 4
+	case Host:
+		return 3
+	case Moderator:
+		return 2
+	case Speaker:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// moderates reports whether the role has power over others.
+func (r Role) moderates() bool { return r.rank() >= Moderator.rank() }
 
 // Person is somebody in a Room, as everybody sees them.
 type Person struct {
@@ -71,7 +93,7 @@ type Entry struct {
 	// At is when it was accepted, in ms since 1970.
 	At   int64   `json:"at"`
 	From *Person `json:"from,omitempty"`
-	// Client is the author's own id of a Message, by which a repetition is
+	// Client is the author's own id of the command, by which a repetition is
 	// known.
 	Client string `json:"client,omitempty"`
 	Text   string `json:"text,omitempty"`
@@ -85,10 +107,27 @@ type Entry struct {
 	// Until is in ms since 1970, 0 is for good.
 	Until    int64     `json:"until,omitempty"`
 	Settings *Settings `json:"settings,omitempty"`
-	// Reason and Address are for moderators and the files, never for everybody.
+	// Node is where it was accepted. Reason, Address and Node are for moderators
+	// and the files, never for everybody.
+	Node    string     `json:"node,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
 	Address netip.Addr `json:"address,omitzero"`
 }
+
+// Public returns the Entry as everybody may see it: without Reason, Address and
+// Node, and without the name of an operator.
+func (e Entry) Public() Entry {
+	e.Reason, e.Address, e.Node = "", netip.Addr{}, ""
+	if e.From != nil && e.From.Role == Operator {
+		e.From = nil
+	}
+	return e
+}
+
+// After reports whether e is later than o in the order on which all Nodes
+// agree, that of At and then ID. The later one of two Entries about the same
+// thing holds.
+func (e Entry) After(o Entry) bool { return e.At > o.At || e.At == o.At && e.ID > o.ID }
 
 // Settings are what hosts and moderators choose for a Room.
 type Settings struct {
@@ -106,11 +145,14 @@ type Past struct {
 	Log string
 	// Next is the Seq of the next Entry, 1 or more.
 	Next uint64
-	// Standing are the Entries that still hold, whatever their age: Changed,
-	// Pinned (and what it shows), Muted, Banned.
+	// Standing are the Entries that still hold, whatever their age: the latest
+	// Changed, Cleared and Pinned (and what it shows), and of each identity the
+	// latest of Muted and Unmuted and that of Banned and Unbanned. Those that
+	// were lifted or ran out may be left out.
 	Standing []Entry
 	// Recent are the latest Entries, oldest first.
 	Recent []Entry
-	// Audit are the latest Entries of moderators, oldest first.
+	// Audit are the latest Entries of moderators, oldest first. An Entry may be
+	// in Standing, Recent and Audit at once.
 	Audit []Entry
 }
