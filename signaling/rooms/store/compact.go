@@ -1,0 +1,156 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// scan adds the lines of a file to f.
+func scan(r io.Reader, f *fold) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	var long []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(long) <= maxLine { // what is longer is no Entry: the rest need not be held
+			long = append(long, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err == nil:
+			f.add(bytes.TrimSuffix(long, []byte{'\n'}))
+			long = long[:0]
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return fmt.Errorf("reading: %w", err)
+		}
+	}
+}
+
+// wholeLines tells how many bytes of a file end with a newline.
+func wholeLines(f *os.File, size int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	for size > 0 {
+		n := min(int64(len(buf)), size)
+		if _, err := f.ReadAt(buf[:n], size-n); err != nil {
+			return 0, fmt.Errorf("reading: %w", err)
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			return size - n + int64(i) + 1, nil
+		}
+		size -= n
+	}
+	return 0, nil
+}
+
+// rewrite replaces the file by what is to be kept.
+func (j *journal) rewrite(f *fold) error {
+	temp, size, lines, err := j.draft(f)
+	if err != nil {
+		return err
+	}
+	return j.replace(temp, size, lines, 0)
+}
+
+// draft writes a new file beside the old one, complete and synced. It needs no
+// lock.
+func (j *journal) draft(f *fold) (_ *os.File, size int64, lines int, err error) {
+	temp, err := os.OpenFile(tempPath(j.path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, 0, 0, err //nolint:wrapcheck // names the file
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, temp.Close(), os.Remove(temp.Name()))
+		}
+	}()
+	all := f.all()
+	buf, err := appendLine(nil, control{Log: f.Log, Boot: j.boot, First: f.First})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for _, k := range all {
+		if k.raw != nil {
+			buf = append(append(buf, k.raw...), '\n')
+		} else if buf, err = appendLine(buf, &k.record); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	if _, err = temp.Write(buf); err != nil {
+		return nil, 0, 0, err //nolint:wrapcheck // names the file
+	}
+	if err = temp.Sync(); err != nil {
+		return nil, 0, 0, err //nolint:wrapcheck // names the file
+	}
+	return temp, int64(len(buf)), len(all) + 1, nil
+}
+
+// replace puts a draft of so many lines, to which some have been added, into the
+// file's place.
+func (j *journal) replace(temp *os.File, size int64, lines, added int) error {
+	if err := os.Rename(temp.Name(), j.path); err != nil {
+		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
+	}
+	old := j.file
+	j.file, j.size, j.lines = temp, size, lines+added
+	j.torn, j.booted, j.dirDirty = false, true, true
+	j.plan(lines)
+	if old == nil {
+		return nil
+	}
+	return old.Close() //nolint:wrapcheck // names the file
+}
+
+// squeeze leaves out what nobody needs any more. Appends go on meanwhile, but
+// for the moment in which the last lines are carried over.
+func (j *journal) squeeze(now time.Time, sent uint64) error {
+	j.mu.Lock()
+	file, size := j.file, j.size
+	j.mu.Unlock()
+	if file == nil {
+		return nil
+	}
+	f := newFold(j.limits, sent)
+	if err := scan(io.NewSectionReader(file, 0, size), f); errors.Is(err, os.ErrClosed) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	f.First = max(f.First, firstOf(f.recent, j.limits.history))
+	f.disorder = false // whoever has the Room open knows its numbers as they are
+	f.finish(now, j.log)
+	temp, drafted, lines, err := j.draft(f)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file != file { // it was closed, or erased
+		return errors.Join(temp.Close(), os.Remove(temp.Name()))
+	}
+	n, err := io.Copy(temp, io.NewSectionReader(file, size, j.size-size))
+	if err != nil {
+		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
+	}
+	j.dirty = j.dirty || n > 0
+	return j.replace(temp, drafted+n, lines, j.lines-f.lines)
+}
+
+// firstOf is the Seq of the first of the latest n.
+func firstOf(list []*kept, n int) uint64 {
+	list = tail(list, n)
+	if len(list) == 0 {
+		return 0
+	}
+	return list[0].Seq
+}
+
+func tempPath(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+}
