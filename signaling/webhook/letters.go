@@ -34,9 +34,6 @@ type Letter struct {
 	Body     json.RawMessage `json:"body"`
 }
 
-// ErrNoLetter is wrapped by the error about an id that no dead letter has.
-var ErrNoLetter = errors.New("there is no such dead letter")
-
 const (
 	deadFile    = "dead-letters.jsonl"
 	olderFile   = "dead-letters.1.jsonl"
