@@ -283,6 +283,7 @@ export class FreshetPlayer extends LitElement {
         <div class="top">
           ${live && director?.atLive ? html`<span class="badge live" data-testid="live">LIVE</span>` : nothing}
           ${director?.whep.viewers === undefined ? nothing : html`<span class="badge" data-testid="viewers">${director.whep.viewers} watching</span>`}
+          ${director?.notice ? html`<span class="badge" role="status" data-testid="notice">${director.notice}</span>` : nothing}
         </div>
         ${engine ? message(engine, () => this.retry()) : nothing}
         ${figures ? figuresList(figures, this.#firstFrame) : nothing}

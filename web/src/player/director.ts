@@ -35,6 +35,8 @@ const CORRECTION = 1000;
 const LEAVE = 1500;
 /** How long what is known of the window counts, in ms. */
 const WINDOW_AGE = 15_000;
+/** How long a notice is shown, in ms. */
+const NOTICE = 4000;
 
 /** Runs the engines, chooses between them and hands over. */
 export class Director extends Emitter<DirectorEvents> {
@@ -54,6 +56,9 @@ export class Director extends Emitter<DirectorEvents> {
   #quality: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #window: { length: number; at: number } | undefined;
+  /** A word on what the viewer has asked for; undefined most of the time. */
+  notice: string | undefined;
+  #noticed: ReturnType<typeof setTimeout> | undefined;
   readonly #life = new AbortController();
 
   constructor(
@@ -115,6 +120,7 @@ export class Director extends Emitter<DirectorEvents> {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#noticed);
     this.#life.abort();
     this.stage.close();
     await Promise.all([this.whep.stop(), this.#hls?.stop()]);
@@ -126,24 +132,41 @@ export class Director extends Emitter<DirectorEvents> {
     await this.engine.choose(id);
   }
 
-  /** Goes to what was captured at a time, in ms since 1970 by the publisher's clock. */
+  /**
+   * Goes to what was captured at a time, in ms since 1970 by the publisher's
+   * clock; to the oldest moment there is, if that is younger; and stays live,
+   * with a notice, where there is no past.
+   */
   seek(capture: number): void {
-    const live = this.#liveNow();
-    if (live !== undefined && live - capture < PAST * 1000) {
+    const near = (this.#liveNow() ?? Number.POSITIVE_INFINITY) - PAST * 1000;
+    const to = Math.max(capture, this.window?.start ?? capture);
+    if (to > near) {
       this.goLive();
+      if (capture <= near) this.#nothing();
       return;
     }
     this.#past = true;
-    if (this.#hls) this.#hls.seek(capture);
-    else this.#startHls(capture);
+    if (this.#hls) this.#hls.seek(to);
+    else this.#startHls(to);
     this.#decide();
   }
 
   /** Goes to so many seconds behind live. */
   goTo(behind: number): void {
     const live = this.#liveNow();
-    const { window } = this;
-    if (live !== undefined && window) this.seek(Math.max(window.start, live - Math.max(0, behind) * 1000));
+    if (live !== undefined && this.window) this.seek(live - Math.max(0, behind) * 1000);
+    else if (behind > 0) this.#nothing();
+  }
+
+  /** Says that there is no past to go to. */
+  #nothing(): void {
+    clearTimeout(this.#noticed);
+    this.notice = "There is nothing to go back to yet";
+    this.#noticed = setTimeout(() => {
+      this.notice = undefined;
+      this.emit("change", undefined);
+    }, NOTICE);
+    this.emit("change", undefined);
   }
 
   /** Comes back to live. */
@@ -196,7 +219,12 @@ export class Director extends Emitter<DirectorEvents> {
 
   #decide(): void {
     const hls = this.#hls;
-    if (this.#past && hls?.following && this.stage.shown === "hls") this.#past = false;
+    const empty = hls !== undefined && ["ended", "waiting", "error"].includes(hls.state);
+    if (this.#past && hls?.following && hls.everLive) this.#past = false;
+    else if (this.#past && empty && this.stage.shown === "whep") {
+      this.#past = false;
+      this.#nothing();
+    }
     const plan = this.#chooser.step({
       now: performance.now(),
       mode: this.source.mode,
@@ -205,7 +233,7 @@ export class Director extends Emitter<DirectorEvents> {
       hls: {
         possible: this.#possible,
         ready: hls?.state === "live",
-        empty: hls !== undefined && ["ended", "waiting", "error"].includes(hls.state),
+        empty,
       },
       behind: this.#past || (hls !== undefined && this.stage.shown === "hls" && !hls.following),
       hidden: document.hidden,

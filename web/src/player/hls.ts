@@ -3,7 +3,7 @@ import type { ErrorData, HlsConfig } from "hls.js";
 import { problemText } from "../wire/problem.ts";
 import { Backoff } from "../wire/retry.ts";
 import { firstRung } from "./abr.ts";
-import { captureAt, mediaTimeOf } from "./capture.ts";
+import { captureAt } from "./capture.ts";
 import type { Quality } from "./engine.ts";
 import { hlsFigures, type PlayerFigures } from "./figures.ts";
 import { HlsBase, type PlaylistEngine } from "./hls-base.ts";
@@ -106,12 +106,12 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
 
   seek(capture: number): void {
     const pilot = this.#pilot;
-    const at = pilot && mediaTimeOf(pilot.fragments, capture);
+    const at = pilot?.mediaTime(capture);
     if (!this.video || !pilot || at === undefined) {
       this.#from = capture;
       return;
     }
-    pilot.following = pilot.clock.behind(Date.now(), capture) < PAST;
+    pilot.following = (pilot.behindAt(at) ?? 0) < PAST;
     this.video.currentTime = at;
     this.emit("change", undefined);
   }
@@ -169,9 +169,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const pilot = new Pilot(hls, video, Events, () => this.look((hls.latestLevelDetails?.age ?? 9) < 2));
     this.#pilot = pilot;
     if (hls.levels.length > 0) this.#begin(hls);
-    // Before its place is known hls.js must not load what is live: to begin
-    // anew in the middle of that can leave it waiting for ever.
-    if (this.#from === undefined) hls.attachMedia(video);
+    hls.attachMedia(video);
     pilot.start();
     this.awaitFrame(video, () => hls === this.#hls);
   }
@@ -187,15 +185,24 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const from = this.#from;
     pilot.placed = from !== undefined;
     if (from === undefined) return;
+    // Playlists only until the place is known: to begin anew while an init
+    // segment of what is live comes in would abort that, which hls.js notices
+    // late, stops what is loaded by then, and never loads it again.
+    hls.pauseBuffering();
     hls.once((hls.constructor as typeof Hls).Events.LEVEL_LOADED, () => {
-      const at = mediaTimeOf(pilot.fragments, from);
-      const behind = pilot.clock.behind(Date.now(), from);
-      if (at !== undefined && behind >= LIVE_TARGET) {
-        pilot.following = behind < PAST;
-        hls.startLoad(at);
-      }
-      if (this.video && !hls.media) hls.attachMedia(this.video);
+      const at = pilot.mediaTime(from);
+      const behind = at === undefined ? 0 : (pilot.behindAt(at) ?? 0);
+      if (at === undefined || behind < LIVE_TARGET) return hls.resumeBuffering();
+      pilot.following = behind < PAST;
+      hls.startLoad(at);
     });
+  }
+
+  /** What a new start has to keep: the place of a viewer who is in the past. */
+  get #place(): number | undefined {
+    const { video } = this;
+    if (!this.#pilot || !video || !this.everLive) return this.#from;
+    return this.following ? undefined : captureAt(this.#pilot.fragments, video.currentTime);
   }
 
   protected override close(): void {
@@ -222,10 +229,11 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const status = error.response?.code ?? 0;
     this.refused = status;
     this.reason = media ? "This browser cannot decode it." : problemText(status, null, "");
-    this.close();
     const failed = status === 401 || status === 403;
-    this.#from = undefined;
-    this.set({ failed, missing: status === 404 || status === 410, flowing: false });
+    const missing = status === 404 || status === 410;
+    this.#from = missing ? undefined : this.#place;
+    this.close();
+    this.set({ failed, missing, flowing: false });
     if (!failed) this.#again = setTimeout(() => this.open(), this.#backoff.next());
   }
 

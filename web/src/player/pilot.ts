@@ -1,7 +1,7 @@
 import type Hls from "hls.js";
 import type { Fragment, LevelDetails, Part } from "hls.js";
 import { AbrController, type Rung, ThroughputMeter } from "./abr.ts";
-import { captureAt, type DatedFragment } from "./capture.ts";
+import { captureAt, type DatedFragment, mediaTimeOf } from "./capture.ts";
 import { LiveClock } from "./live-clock.ts";
 import { RateController } from "./rate.ts";
 import { StuckDetector } from "./stuck.ts";
@@ -104,9 +104,24 @@ export class Pilot {
     return hint ? [...details.fragments, hint] : details.fragments;
   }
 
+  /**
+   * Where to play what was captured at a time, in seconds of media time. The
+   * oldest segment may go before it is loaded: the second is the first.
+   */
+  mediaTime(capture: number): number | undefined {
+    const { fragments } = this;
+    const at = mediaTimeOf(fragments, capture);
+    return at === undefined ? undefined : Math.max(at, (fragments[1] ?? fragments[0])?.start ?? at);
+  }
+
   /** Seconds behind live at the playhead; undefined while unknown. */
   get behind(): number | undefined {
-    const capture = captureAt(this.fragments, this.video.currentTime);
+    return this.behindAt(this.video.currentTime);
+  }
+
+  /** The same at another media time, in seconds. */
+  behindAt(mediaTime: number): number | undefined {
+    const capture = captureAt(this.fragments, mediaTime);
     return capture === undefined ? undefined : this.clock.behind(Date.now(), capture);
   }
 
