@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -80,4 +81,64 @@ func (b *barList) sweep(now time.Time) bool {
 		}
 	}
 	return len(b.identities) > 0
+}
+
+// barPatience is how long somebody waits whose bans have to be read first.
+const barPatience = 2 * time.Second
+
+// Barred reports whether an identity or an address is banned from a Stream. It
+// waits where the Room has to be read first, and costs next to nothing after
+// that.
+func (h *Handler) Barred(stream, identity string, addr netip.Addr) bool {
+	b := h.barsOf(stream)
+	return b != nil && b.bars(time.Now(), identity, addr)
+}
+
+// barsOf returns who is banned from a Stream, nil for nobody.
+func (h *Handler) barsOf(stream string) *barList {
+	h.mu.Lock()
+	k, b, unread := h.open[stream], h.barred[stream], h.kept[stream]
+	h.mu.Unlock()
+	switch {
+	case k != nil:
+		select {
+		case <-k.loaded:
+			return &k.bars
+		default:
+		}
+	case !unread && h.isReady():
+		return b
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), barPatience)
+	defer cancel()
+	err := h.with(ctx, stream, func(keeper *keeper, _ time.Time) { b = &keeper.bars })
+	if err != nil {
+		h.calm.Error(time.Now(), h.log, "bans not read", "stream", stream, "err", err)
+		return nil
+	}
+	return b
+}
+
+func (h *Handler) isReady() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// remember notes which Rooms there are, each of which may have bans.
+func (h *Handler) remember(ctx context.Context) {
+	names, err := h.store.Names(ctx)
+	if err != nil && ctx.Err() == nil {
+		h.log.Error("rooms not listed; their bans hold once they are open", "err", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range names {
+		if h.open[name] == nil {
+			h.kept[name] = true
+		}
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +31,8 @@ type Handler struct {
 	mu     sync.Mutex
 	open   map[string]*keeper
 	spawn  func(func(ctx context.Context)) // nil before Run and after it
-	barred map[string]*barList             // of Rooms that are closed
+	barred map[string]*barList             // of Rooms that are closed, where there are any
+	kept   map[string]bool                 // Rooms whose bans have not been looked at
 }
 
 // New returns a Handler that keeps its Rooms in store. It panics where another
@@ -46,7 +46,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	return &Handler{
 		cfg: cfg, store: store, log: log, metrics: m,
 		seats: newSeats(cfg.MaxSockets, cfg.MaxPerAddress), ready: make(chan struct{}),
-		open: map[string]*keeper{}, barred: map[string]*barList{}, changes: newChanges(),
+		open: map[string]*keeper{}, barred: map[string]*barList{}, kept: map[string]bool{}, changes: newChanges(),
 	}, nil
 }
 
@@ -59,6 +59,7 @@ func (h *Handler) Run(ctx context.Context) error {
 		g.Go(func() error { f(gctx); return nil })
 	}
 	h.mu.Unlock()
+	h.remember(ctx)
 	close(h.ready)
 	h.follow(ctx)
 	h.mu.Lock()
@@ -114,6 +115,7 @@ func (h *Handler) keeper(name string) (*keeper, error) {
 	}
 	h.open[name] = k
 	delete(h.barred, name) // the keeper knows
+	delete(h.kept, name)
 	h.metrics.rooms.Set(float64(len(h.open)))
 	return k, nil
 }
@@ -141,6 +143,9 @@ func (h *Handler) forget(k *keeper) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forgetLocked(k)
+	if k.failed != nil {
+		h.kept[k.name] = true // nothing is known of it
+	}
 }
 
 func (h *Handler) forgetLocked(k *keeper) {
@@ -173,19 +178,6 @@ func (h *Handler) with(ctx context.Context, name string, f func(k *keeper, now t
 			return fmt.Errorf("%w: %w", ErrBusy, k.failed)
 		}
 	}
-}
-
-// Barred reports whether an identity or an address is banned from a Stream.
-func (h *Handler) Barred(stream, identity string, addr netip.Addr) bool {
-	h.mu.Lock()
-	var b *barList
-	if k := h.open[stream]; k != nil {
-		b = &k.bars
-	} else {
-		b = h.barred[stream]
-	}
-	h.mu.Unlock()
-	return b != nil && b.bars(time.Now(), identity, addr)
 }
 
 // changes holds the newest Snapshots that Rooms have not been told of.

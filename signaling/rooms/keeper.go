@@ -38,6 +38,7 @@ type keeper struct {
 	ended chan struct{} // closed when no more mail is read
 	// failed is why the Room could not be opened; to be read once it has ended.
 	failed error
+	loaded chan struct{} // closed once the bars are known
 	bars   barList
 
 	room    *room.Room
@@ -67,7 +68,7 @@ type stored struct {
 func newKeeper(h *Handler, name string) *keeper {
 	return &keeper{
 		name: name, h: h, log: h.log.With("stream", name),
-		mail: make(chan func(time.Time), mailbox), ended: make(chan struct{}),
+		mail: make(chan func(time.Time), mailbox), ended: make(chan struct{}), loaded: make(chan struct{}),
 		members: map[room.Conn]*member{}, stored: make(chan stored, 1), batches: make(chan batch, 1),
 		people: make(chan room.People, 1),
 	}
@@ -138,6 +139,7 @@ func (k *keeper) run(ctx context.Context) {
 	}
 	k.room = room.New(k.name, cfg, past)
 	k.bars.load(past)
+	close(k.loaded)
 	k.out = outbox{k: k, log: cfg.Log, published: max(past.Next, 1) - 1}
 	k.idle = time.Now()
 
