@@ -36,8 +36,8 @@ type hlsConn struct {
 	body   bytes.Buffer
 }
 
-// dialHLS connects. The connection closes when ctx ends.
-func dialHLS(ctx context.Context, u *url.URL, plain bool) (*hlsConn, error) {
+// dialURL connects to a URL's server, by TLS and HTTP/1.1 for https.
+func dialURL(ctx context.Context, u *url.URL) (net.Conn, error) {
 	d := net.Dialer{Timeout: joinTimeout}
 	port := u.Port()
 	if port == "" {
@@ -47,12 +47,21 @@ func dialHLS(ctx context.Context, u *url.URL, plain bool) (*hlsConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	if u.Scheme == "https" {
-		secure := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12})
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("connect: %w", err), conn.Close())
-		}
-		conn = secure
+	if u.Scheme != "https" {
+		return conn, nil
+	}
+	secure := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect: %w", err), conn.Close())
+	}
+	return secure, nil
+}
+
+// dialHLS connects. The connection closes when ctx ends.
+func dialHLS(ctx context.Context, u *url.URL, plain bool) (*hlsConn, error) {
+	conn, err := dialURL(ctx, u)
+	if err != nil {
+		return nil, err
 	}
 	const readBuffer = 8 << 10
 	c := &hlsConn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer)}
