@@ -29,6 +29,14 @@ export default defineConfig({
       },
     },
   ],
-  server: { proxy: { "/whip": server, "/whep": server, "/hls": server, "/api": server } },
+  server: {
+    proxy: {
+      "/whip": server,
+      "/whep": server,
+      "/hls": server,
+      "/api": server,
+      "/rooms": { target: server, ws: true },
+    },
+  },
   test: { include: ["test/**/*.test.ts"] },
 });

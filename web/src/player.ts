@@ -24,6 +24,7 @@ const IDLE = 2800;
  * previous}), `freshet-path` ({path, seam}), `freshet-first-frame`
  * ({milliseconds}), `freshet-layers`, `freshet-viewers` and `freshet-error`
  * ({reason, status}; the status is that of HTTP, 0 where there was none).
+ * What has `slot="overlay"` lies above the picture and below the controls.
  */
 export class FreshetPlayer extends LitElement {
   static override styles = [styles, controlStyles];
@@ -81,6 +82,11 @@ export class FreshetPlayer extends LitElement {
   /** When the frame on the screen was captured, in ms since 1970 by the publisher's clock; undefined while unknown. */
   get captured(): number | undefined {
     return this.#director?.stage.captured;
+  }
+
+  /** Whether the viewer stays at live; false where one has gone back in time. */
+  get atLive(): boolean {
+    return this.#director?.atLive ?? true;
   }
 
   /** The figures of the last second; undefined before there is a connection. */
@@ -280,6 +286,7 @@ export class FreshetPlayer extends LitElement {
     return html`
       <div class="frame" @pointermove=${this.#stir} @focusin=${this.#stir} @pointerdown=${this.#press} @keydown=${this.#key}>
         ${this.#element("whep")}${this.#element("hls")}
+        <slot name="overlay"></slot>
         <div class="top">
           ${live && director?.atLive ? html`<span class="badge live" data-testid="live">LIVE</span>` : nothing}
           ${director?.whep.viewers === undefined ? nothing : html`<span class="badge" data-testid="viewers">${director.whep.viewers} watching</span>`}

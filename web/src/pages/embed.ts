@@ -1,12 +1,12 @@
 import "../player.ts";
-import { modeOf, streamOf, takeToken } from "../wire/access.ts";
+import { guestKey, modeOf, streamOf, takeToken } from "../wire/access.ts";
 
 // /embed/{stream}: nothing but the player, for an iframe.
 const stream = streamOf(location.pathname);
 if (stream) {
   const player = document.createElement("freshet-player");
   player.src = `/whep/${stream}`;
-  player.token = takeToken("watch", stream) ?? "";
+  player.token = takeToken("watch", stream) || guestKey();
   player.mode = modeOf(location.search) ?? "auto";
   player.muted = true;
   player.dataset.testid = "player";

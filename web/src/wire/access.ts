@@ -54,6 +54,35 @@ export function takeToken(role: Role, stream: string): string | undefined {
   return loadToken(role, stream);
 }
 
+const GUEST = "freshet.guest.key";
+
+/**
+ * A random text that stays the same for this browser. A server without keys
+ * takes any text for a token: so its bearer is the same person on each visit,
+ * by whichever path.
+ */
+export function guestKey(): string {
+  const kept = memory.get(GUEST) ?? stored(GUEST);
+  if (kept) return kept;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const made = `guest-${[...bytes].map((b) => b.toString(16).padStart(2, "0")).join("")}`;
+  memory.set(GUEST, made);
+  try {
+    localStorage.setItem(GUEST, made);
+  } catch {
+    // It holds for this visit.
+  }
+  return made;
+}
+
+function stored(name: string): string | undefined {
+  try {
+    return localStorage.getItem(name) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The path that a page's address asks for by ?mode=; undefined is the player's own choice. */
 export function modeOf(search: string): "whep" | "hls" | undefined {
   const mode = new URLSearchParams(search).get("mode");

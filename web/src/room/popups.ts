@@ -1,0 +1,85 @@
+import { html, nothing, type TemplateResult } from "lit";
+import type { MenuItem } from "./menu.ts";
+import type { Command, Person } from "./protocol.ts";
+
+/** An open menu. */
+export interface OpenMenu {
+  title: string;
+  items: readonly MenuItem[];
+  /** Where, in px from the room's upper edge; above that place where there is no room below. */
+  top: number;
+  above: boolean;
+  /** What gets the focus back. */
+  from: HTMLElement;
+}
+
+/** A menu that arrow keys go through. */
+export function menuView(
+  menu: OpenMenu,
+  choose: (item: MenuItem) => void,
+  close: () => void,
+): TemplateResult {
+  const place = menu.above ? `bottom: calc(100% - ${menu.top}px)` : `top: ${menu.top}px`;
+  return html`<div class="menu" role="menu" aria-label=${menu.title} data-testid="menu" .style=${place} @keydown=${(e: KeyboardEvent) => menuKey(e, close)}>
+    ${menu.items.map(
+      (item) =>
+        html`<button role="menuitem" tabindex="-1" class=${item.danger ? "danger" : ""} data-testid="menu-${item.id}" @click=${() => choose(item)}>${item.label}</button>`,
+    )}
+  </div>`;
+}
+
+/** Arrow keys, Home, End and Escape, as menus have them. */
+function menuKey(event: KeyboardEvent, close: () => void): void {
+  const items = [...(event.currentTarget as HTMLElement).querySelectorAll("button")];
+  const at = items.findIndex((item) => item.matches(":focus"));
+  const to: Record<string, number> = {
+    ArrowDown: (at + 1) % items.length,
+    ArrowUp: (at - 1 + items.length) % items.length,
+    Home: 0,
+    End: items.length - 1,
+  };
+  const next = to[event.key];
+  if (event.key === "Escape" || event.key === "Tab") close();
+  else if (next !== undefined) items[next]?.focus();
+  else return;
+  if (event.key !== "Tab") event.preventDefault();
+  event.stopPropagation();
+}
+
+const LENGTHS: [number, string][] = [
+  [3600, "1 hour"],
+  [86_400, "1 day"],
+  [604_800, "1 week"],
+  [0, "For good"],
+];
+
+/** Asks how to ban somebody. The owner opens it by showModal. */
+export function banDialog(person: Person | undefined, ban: (command: Command) => void): TemplateResult {
+  const submit = (event: Event) => {
+    const form = event.target as HTMLFormElement;
+    const data = new FormData(form);
+    const pressed = (event as SubmitEvent).submitter as HTMLButtonElement | null;
+    if (pressed?.value !== "ban" || !person) return;
+    const seconds = Number(data.get("seconds"));
+    const reason = String(data.get("reason") ?? "").trim();
+    const address = data.get("address") === "on";
+    ban({ type: "ban", target: person.identity, seconds, address, ...(reason ? { reason } : {}) });
+  };
+  return html`<dialog class="ban" aria-labelledby="ban-title" data-testid="ban-dialog">
+    ${
+      person
+        ? html`<form method="dialog" @submit=${submit}>
+      <h3 id="ban-title">Ban <bdi>${person.name}</bdi></h3>
+      <p class="muted">They leave the room, and the stream stops for them.</p>
+      <div class="field"><label for="ban-seconds">How long</label>
+        <select id="ban-seconds" name="seconds" data-testid="ban-seconds">${LENGTHS.map(([s, label]) => html`<option value=${s} ?selected=${s === 86_400}>${label}</option>`)}</select></div>
+      <div class="field"><label for="ban-reason">Reason, for moderators</label>
+        <input id="ban-reason" name="reason" maxlength="200" dir="auto" autocomplete="off" /></div>
+      <label class="check"><input type="checkbox" name="address" data-testid="ban-address" /> <span>Their network address, too<small>Others who share it cannot come in either.</small></span></label>
+      <div class="buttons"><button class="button small" value="no">Cancel</button>
+        <button class="button danger small" value="ban" data-testid="ban-sure">Ban</button></div>
+    </form>`
+        : nothing
+    }
+  </dialog>`;
+}
