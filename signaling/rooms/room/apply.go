@@ -167,4 +167,3 @@ func (r *Room) newest(now int64) int64 {
 	}
 	return t
 }
-

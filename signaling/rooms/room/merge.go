@@ -53,4 +53,3 @@ func plausible(now time.Time, e *Entry) bool {
 		(e.Kind == Changed) == (e.Settings != nil) && (e.Kind != Message || e.From != nil) &&
 		(e.Settings == nil || e.Settings.SlowMode >= 0 && e.Settings.SlowMode <= maxSlowMode)
 }
-

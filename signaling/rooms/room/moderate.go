@@ -157,4 +157,3 @@ func (r *Room) lendAddress(now time.Time, e *Entry) {
 		r.accept(now, Entry{Kind: Banned, From: e.From, Target: e.Target, Until: e.Until, Reason: e.Reason, Address: a}, *e)
 	}
 }
-

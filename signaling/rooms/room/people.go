@@ -60,6 +60,7 @@ type member struct {
 	links    []*link
 	// shown and staff say as what the member is counted.
 	shown, staff bool
+	counted      Person
 	role         Role
 	address      netip.Addr // the last one
 	left         time.Time
@@ -140,7 +141,7 @@ func (c *crowd) place(a netip.Addr) *place {
 // count brings what is counted of a member up to date, and reports whether it
 // shows differently now.
 func (c *crowd) count(m *member) bool {
-	before := m.person()
+	before := m.counted
 	wasShown, wasStaff, wasSkeleton := m.shown, m.staff, m.skeleton
 	m.shown, m.staff = false, false
 	for i, l := range m.links {
@@ -165,7 +166,8 @@ func (c *crowd) count(m *member) bool {
 	case !m.shown && wasShown:
 		c.shown--
 	}
-	return m.shown != wasShown || m.shown && m.person() != before
+	m.counted = m.person()
+	return m.shown != wasShown || m.shown && m.counted != before
 }
 
 // imitates reports whether a name passes for that of somebody who moderates.
@@ -209,14 +211,20 @@ func (c *crowd) local() People {
 	if c.shown > listed {
 		return p
 	}
-	p.List = make([]Person, 0, c.shown)
-	for _, m := range c.members {
-		if m.shown {
-			p.List = append(p.List, m.person())
+	p.List = c.list()
+	return p
+}
+
+// list names everybody who shows on this Node.
+func (c *crowd) list() []Person {
+	out := make([]Person, 0, c.shown)
+	for _, l := range c.links {
+		if m := l.member; m.shown && m.links[0] == l {
+			out = append(out, m.person())
 		}
 	}
-	order(p.List)
-	return p
+	order(out)
+	return out
 }
 
 // all adds up the Nodes. Where everybody is known by identity, nobody counts

@@ -104,4 +104,3 @@ func (r *Room) restoreAudit(kept []Entry) {
 		}
 	}
 }
-

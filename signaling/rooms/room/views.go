@@ -86,16 +86,7 @@ func (r *Room) Info(now time.Time) Info {
 }
 
 // Locals returns everybody who shows on this Node, by role and then by name.
-func (r *Room) Locals() []Person {
-	var out []Person
-	for _, m := range r.crowd.members {
-		if m.shown {
-			out = append(out, m.person())
-		}
-	}
-	order(out)
-	return out
-}
+func (r *Room) Locals() []Person { return r.crowd.list() }
 
 func (r *Room) current() Settings {
 	if r.settings.Settings == nil {
