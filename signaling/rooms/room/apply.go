@@ -130,10 +130,14 @@ func audited(e *Entry) bool {
 	return !spoken(e.Kind) && (e.From == nil || e.From.Role.moderates())
 }
 
-// remember knows the command again that an Entry has come from.
+// remember knows the command again that an Entry has come from. What was
+// acknowledged here stays so, though another Node has done it, too.
 func (r *Room) remember(e *Entry) {
-	if e.Client != "" && e.From != nil {
-		r.acks.put(ackKey{e.From.Identity, e.Client}, ack{e.ID, e.Seq})
+	if e.Client == "" || e.From == nil {
+		return
+	}
+	if key := (ackKey{e.From.Identity, e.Client}); !r.acks.has(key) {
+		r.acks.put(key, ack{e.ID, e.Seq})
 	}
 }
 
