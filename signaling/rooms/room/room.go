@@ -29,6 +29,14 @@ type ack struct {
 }
 
 // Room is one Room on one Node. It is not safe for concurrent use.
+//
+// Whatever people do, it holds at most: Config.Places connections; 20,000
+// identities that have left, for two minutes or as long as it is locked, looked
+// at by Tick; addresses for as long as something counts against one; twice
+// Config.Kept Entries and Config.Audit of moderators, eight ids for each Entry
+// kept; 8192 accepted commands and as many times of a last Message; Config.Bans
+// bans and as many mutes (twice that when other Nodes send them); 64 different
+// reactions; 1000 other Nodes with 100 people each.
 type Room struct {
 	name   string
 	cfg    Config
