@@ -10,6 +10,8 @@ import (
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 	"github.com/freshet-live/freshet/signaling/sdp"
 )
 
@@ -24,6 +26,7 @@ const (
 const (
 	busyWait      = 2 * time.Second
 	publisherWait = 5 * time.Second
+	fullWait      = 5 * time.Second
 )
 
 // Errors returns the one table from errors to statuses.
@@ -48,6 +51,16 @@ func Errors() httpx.Table {
 		{Err: hub.ErrPublisherExists, Status: http.StatusConflict, RetryAfter: publisherWait},
 		{Err: hub.ErrPublicationOver, Status: http.StatusNotFound},
 		{Err: hub.ErrTooManyStreams, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},
+
+		{Err: room.ErrMalformed, Status: http.StatusBadRequest},
+		{Err: room.ErrBanned, Status: http.StatusForbidden},
+		{Err: room.ErrLocked, Status: http.StatusForbidden},
+		{Err: room.ErrFull, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
+		{Err: rooms.ErrBusy, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
+		{Err: rooms.ErrClosed, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
+		{Err: rooms.ErrTooMany, Status: http.StatusTooManyRequests, RetryAfter: fullWait},
+		{Err: rooms.ErrNoRoom, Status: http.StatusNotFound},
+		{Err: rooms.ErrNoEntry, Status: http.StatusNotFound},
 
 		// Nobody reads these two: the client hung up, or the server is stopping.
 		{Err: context.Canceled, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},

@@ -41,6 +41,11 @@ func (a *access) Play(r *http.Request, stream string) (auth.Grant, error) {
 	return a.verifier.Load().Play(r, stream)
 }
 
+// Room decides who may come into a Stream's Room.
+func (a *access) Room(r *http.Request, stream string) (auth.Grant, error) {
+	return a.verifier.Load().Room(r, stream)
+}
+
 // Admin decides who may look at everything.
 func (a *access) Admin(r *http.Request) (auth.Grant, error) {
 	return a.verifier.Load().Admin(r)

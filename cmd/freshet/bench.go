@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/freshet-live/freshet/internal/bench"
+	"github.com/freshet-live/freshet/signaling/auth"
 )
 
 // benchCmd measures a server from outside.
@@ -16,6 +19,7 @@ type benchCmd struct {
 	Viewers    benchViewersCmd    `cmd:"" help:"One publisher, many light viewers."`
 	Publishers benchPublishersCmd `cmd:"" help:"Many publishers, each with a stream of its own."`
 	HLS        benchHLSCmd        `cmd:"" name:"hls" help:"Many LL-HLS players of one stream."`
+	Chat       benchChatCmd       `cmd:"" help:"Many people in one room, some of whom talk."`
 }
 
 // benchMedia is what viewers and publishers have in common.
@@ -106,6 +110,53 @@ func (c *benchHLSCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	return writeReport(s, c.JSON, report)
+}
+
+type benchChatCmd struct {
+	URL      string        `name:"url" required:"" placeholder:"URL" help:"The room, such as http://127.0.0.1:8080/rooms/x."`
+	N        int           `name:"n" short:"n" default:"100" help:"How many sockets."`
+	Rate     bench.Rate    `name:"rate" default:"20/s" placeholder:"COUNT/TIME" help:"How many messages all of them send in which time."`
+	Text     int           `name:"text" default:"40" help:"How long a message is, in characters."`
+	Duration time.Duration `name:"duration" default:"30s" help:"How long to measure once all have joined."`
+	Ramp     bench.Rate    `name:"ramp" placeholder:"COUNT/TIME" help:"How many join in which time (default 500/s)."`
+	Storm    bench.Rate    `name:"storm" placeholder:"COUNT/TIME" help:"So many lose their connections in this time and come back at once, such as 5000/10s."`
+	Slow     int           `name:"slow" placeholder:"COUNT" help:"So many of the sockets stop reading."`
+	Key      string        `name:"key" env:"FRESHET_BENCH_KEY" placeholder:"KEY:SECRET" help:"The server's API key, to give each socket a token of its own."`
+	PID      int           `name:"pid" placeholder:"PID" help:"The server's process, to read its CPU time and memory."`
+	JSON     string        `name:"json" placeholder:"FILE" help:"Write the figures as JSON too (-: to the standard output, instead of the table)."`
+}
+
+// Run measures and prints.
+func (c *benchChatCmd) Run(ctx context.Context, s *streams) error {
+	token, err := c.tokens()
+	if err != nil {
+		return err
+	}
+	report, err := bench.RunChat(ctx, bench.ChatOptions{
+		URL: c.URL, Sockets: c.N, Rate: c.Rate, Text: c.Text, Duration: c.Duration, Ramp: c.Ramp,
+		Storm: c.Storm, Slow: c.Slow, PID: c.PID, Token: token,
+	})
+	if err != nil {
+		return err
+	}
+	return writeReport(s, c.JSON, report)
+}
+
+// tokens returns what mints the sockets' tokens, nil without a key.
+func (c *benchChatCmd) tokens() (func(int) (string, error), error) {
+	if c.Key == "" {
+		return nil, nil //nolint:nilnil // an open server
+	}
+	keys, err := auth.ParseKeys(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("--key: %w", err)
+	}
+	stream := path.Base(strings.TrimSuffix(strings.TrimSuffix(c.URL, "/"), "/ws"))
+	return func(i int) (string, error) {
+		return auth.Mint(keys, auth.MintOptions{
+			Stream: stream, Identity: fmt.Sprintf("bench-%d", i), Subscribe: true, Data: true, TTL: c.Duration + time.Hour,
+		})
+	}, nil
 }
 
 func (c *benchMedia) write(s *streams, report interface{ Print(io.Writer) error }) error {

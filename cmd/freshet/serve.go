@@ -28,6 +28,8 @@ import (
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling"
 	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/rooms"
+	"github.com/freshet-live/freshet/signaling/rooms/store"
 	"github.com/freshet-live/freshet/signaling/session"
 	"github.com/freshet-live/freshet/signaling/whep"
 	"github.com/freshet-live/freshet/signaling/whip"
@@ -77,6 +79,10 @@ type server struct {
 	whep   *whep.Handler
 	origin *origin.Origin    // nil: no HLS
 	hls    *hlsegress.Bridge // nil: no HLS
+	rooms  *rooms.Handler
+
+	roomFiles *store.File
+	roomTemp  string // a folder to remove at the end, "" for none
 
 	handler http.Handler // of public
 	ops     http.Handler // of admin
@@ -125,6 +131,9 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openHLS(set, site, reg); err != nil {
 		return nil, err
 	}
+	if err := s.openRooms(set, site, reg); err != nil {
+		return nil, err
+	}
 	s.handler = s.routes(set, site, pages)
 	s.ops = opsHandler(reg)
 	return s, nil
@@ -154,7 +163,7 @@ func (s *server) openMedia(set *settings, reg *prometheus.Registry) (err error) 
 	if err != nil {
 		return err
 	}
-	s.hub = hub.New(hub.Config{ReconnectWindow: set.Stream.ReconnectWindow}, s.log)
+	s.hub = hub.New(hub.Config{ReconnectWindow: set.Stream.ReconnectWindow, OnChange: s.streamChanged}, s.log)
 	s.engine, err = fanout.New(fanout.Config{
 		Wire: wire.Config{
 			Listen: set.Media.Listen, TCPListen: set.Media.TCPListen,
@@ -202,8 +211,9 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 	mux := http.NewServeMux()
 	s.whip.Register(mux)
 	s.whep.Register(mux)
+	s.rooms.Register(mux)
 	control.Register(mux)
-	missing := []string{"/whip/", "/whep/", "/api/"}
+	missing := []string{"/whip/", "/whep/", "/rooms/", "/api/"}
 	if s.origin != nil {
 		s.origin.Register(mux)
 	} else {
@@ -235,7 +245,7 @@ func (s *server) Close() error {
 			errs = append(errs, l.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.closeRoomFiles())...)
 }
 
 // Run serves until ctx ends, then says goodbye to everybody.
@@ -246,6 +256,7 @@ func (s *server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.ingest.Run(ctx) })
 	g.Go(func() error { return s.whip.Run(ctx) })
 	g.Go(func() error { return s.whep.Run(ctx) })
+	g.Go(func() error { return s.runRooms(ctx) })
 	if s.hls != nil {
 		g.Go(func() error { return s.hls.Run(ctx) })
 	}

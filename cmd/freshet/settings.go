@@ -47,8 +47,9 @@ type settings struct {
 		ReconnectWindow time.Duration `yaml:"reconnect-window"`
 		MaxViewers      int           `yaml:"max-viewers"`
 	} `yaml:"stream"`
-	HLS  hlsSettings `yaml:"hls"`
-	Auth struct {
+	HLS   hlsSettings  `yaml:"hls"`
+	Rooms roomSettings `yaml:"rooms"`
+	Auth  struct {
 		Keys []string `yaml:"keys"`
 	} `yaml:"auth"`
 	Log struct {
@@ -88,6 +89,7 @@ func defaultSettings() *settings {
 	s.Admin.Listen = "127.0.0.1:8090"
 	s.Stream.ReconnectWindow = 30 * time.Second
 	s.HLS = defaultHLS()
+	s.Rooms = defaultRooms()
 	s.Log.Level = "info"
 	s.DataDir = "./data"
 	return s
@@ -199,6 +201,9 @@ func (s *settings) check() error {
 		return errors.New("cluster.redis: this version runs on one node; leave it empty")
 	}
 	if err := s.HLS.check(); err != nil {
+		return err
+	}
+	if err := s.Rooms.check(); err != nil {
 		return err
 	}
 	return s.checkOpen()

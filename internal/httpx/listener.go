@@ -26,6 +26,15 @@ func (l Listener) Accept() (net.Conn, error) {
 
 type conn struct{ net.Conn }
 
+// Unwrap returns the connection that a Listener has accepted, for those who
+// have taken it over: with all that the kernel lets one do with it.
+func Unwrap(c net.Conn) net.Conn {
+	if w, ok := c.(*conn); ok {
+		return w.Conn
+	}
+	return c
+}
+
 // Write rewrites such an answer, which net/http writes in one piece, and
 // passes everything else on.
 func (c *conn) Write(b []byte) (int, error) {

@@ -15,19 +15,6 @@ func encode(v any) []byte {
 	return b
 }
 
-// encodeEvents returns the frame events (docs/rooms.md).
-func encodeEvents(position string, entries []room.Entry) []byte {
-	list := make([]room.Entry, len(entries))
-	for i, e := range entries {
-		list[i] = e.Public()
-	}
-	return encode(struct {
-		Type     string       `json:"type"`
-		Position string       `json:"position"`
-		Entries  []room.Entry `json:"entries"`
-	}{"events", position, list})
-}
-
 // ackFrame and refusedFrame answer a command.
 type ackFrame struct {
 	Type  string `json:"type"`

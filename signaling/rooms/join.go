@@ -110,7 +110,9 @@ func (h *Handler) withdraw(m *member) {
 	// The keeper never waits for members, so this is not for long.
 	_ = k.post(context.Background(), func(now time.Time) {
 		k.room.Leave(now, m.id)
-		delete(k.members, m.id)
+		if k.members[m.id] != nil {
+			k.remove(m)
+		}
 	})
 }
 
@@ -131,13 +133,14 @@ func (k *keeper) join(now time.Time, m *member, j room.Join) (room.Welcome, erro
 		return w, err
 	}
 	// What is with the Store still comes by the ring.
+	s := k.place()
 	n := len(w.Entries)
-	for n > 0 && w.Entries[n-1].Seq > k.out.published {
+	for n > 0 && w.Entries[n-1].Seq > s.published {
 		n--
 	}
 	w.Entries = w.Entries[:n]
-	w.Position = k.out.position()
-	m.place, m.position = k.ring.end(), w.Position
-	k.members[m.id] = m
+	w.Position = k.position(s)
+	m.section, m.place, m.position = s, s.ring.end(), w.Position
+	k.members[m.id], s.members[m.id] = m, m
 	return w, nil
 }

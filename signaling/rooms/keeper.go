@@ -33,7 +33,6 @@ type keeper struct {
 	name  string
 	h     *Handler
 	log   *slog.Logger
-	ring  ring
 	mail  chan func(now time.Time)
 	ended chan struct{} // closed when no more mail is read
 	// failed is why the Room could not be opened; to be read once it has ended.
@@ -50,7 +49,10 @@ type keeper struct {
 	people  chan room.People // the newest only
 	next    batch            // gathers while one is being stored
 	storing int              // Entries that are with the Store
-	out     outbox
+
+	logName  string // room.Past.Log
+	last     uint64 // the Seq of the last Entry that sections were told of, or will be
+	sections []*section
 }
 
 // batch is what goes to the Store at once, and what to do when it is there.
@@ -140,7 +142,7 @@ func (k *keeper) run(ctx context.Context) {
 	k.room = room.New(k.name, cfg, past)
 	k.bars.load(past)
 	close(k.loaded)
-	k.out = outbox{k: k, log: cfg.Log, published: max(past.Next, 1) - 1}
+	k.logName, k.last = cfg.Log, max(past.Next, 1)-1
 	k.idle = time.Now()
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -217,12 +219,12 @@ func (k *keeper) more(now time.Time) {
 func (k *keeper) settle(now time.Time) time.Time {
 	o := k.room.Drain(now)
 	k.next.entries = append(k.next.entries, o.Entries...)
-	k.out.state(o.State)
+	k.change(now, o.State)
 	for _, c := range o.Cut {
 		if m := k.members[c.Conn]; m != nil {
 			m.cut(ending{code: c.Code, reason: c.Reason})
 			k.h.metrics.cut(c.Code)
-			delete(k.members, c.Conn)
+			k.remove(m)
 		}
 	}
 	for _, e := range o.Bars {
@@ -235,11 +237,17 @@ func (k *keeper) settle(now time.Time) time.Time {
 		k.announce(*o.People)
 	}
 	k.store()
-	at := k.out.flush(now, len(k.members))
+	at := k.flush(now)
 	if !o.Next.IsZero() && (at.IsZero() || o.Next.Before(at)) {
 		at = o.Next
 	}
 	return at
+}
+
+// remove forgets a member.
+func (k *keeper) remove(m *member) {
+	delete(k.members, m.id)
+	delete(m.section.members, m.id)
 }
 
 // store hands what has gathered to the Store, unless that is at work.
@@ -272,7 +280,7 @@ func (k *keeper) kept(now time.Time, s stored) {
 		k.h.metrics.lost.Add(float64(len(s.entries)))
 		k.h.calm.Error(now, k.log, "entries not kept", "entries", len(s.entries), "err", s.err)
 	}
-	k.out.add(s.entries)
+	k.publish(now, s.entries)
 	s.done(s.err == nil)
 }
 
@@ -355,8 +363,11 @@ func (k *keeper) close() {
 	}
 	close(k.batches)
 	k.next.done(true)
-	k.out.last = time.Time{}
-	k.out.flush(now, 0)
+	for _, s := range k.sections {
+		if !s.due.IsZero() {
+			k.tell(now, s)
+		}
+	}
 	for _, m := range k.members {
 		m.cut(stopping)
 	}

@@ -22,9 +22,10 @@ const (
 // member is one connection to a Room: a WebSocket or an event stream. The
 // keeper gives it frames and tells it to go; one goroutine of its own sends.
 type member struct {
-	id     room.Conn
-	keeper *keeper       // nil until it has joined
-	wake   chan struct{} // holds one
+	id      room.Conn
+	keeper  *keeper // nil until it has joined
+	section *section
+	wake    chan struct{} // holds one
 
 	mu sync.Mutex
 	// transport is nil until the connection is one of its kind, and for event
@@ -137,7 +138,7 @@ func (m *member) take(space []*frame) (control []byte, frames []*frame, end *end
 	if len(frames) > 0 || m.end != nil {
 		return control, frames, m.end
 	}
-	frames, ok := m.keeper.ring.from(m.place, frames)
+	frames, ok := m.section.ring.from(m.place, frames)
 	if !ok {
 		m.end = &tooSlow
 	}

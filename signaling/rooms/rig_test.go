@@ -146,7 +146,9 @@ func serve(t *testing.T, store Store, set func(*Config)) *rig {
 	}()
 	mux := http.NewServeMux()
 	h.Register(mux)
-	srv := httptest.NewServer(cfg.Site.Handler(mux))
+	srv := httptest.NewUnstartedServer(cfg.Site.Handler(mux))
+	srv.Listener = httpx.Listener{Listener: srv.Listener}
+	srv.Start()
 	r.base = srv.URL
 	t.Cleanup(func() {
 		cancel()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/time/rate"
+
+	"github.com/freshet-live/freshet/internal/httpx"
 )
 
 const (
@@ -65,7 +67,7 @@ type socket struct {
 
 func newSocket(m *member, ws *websocket.Conn, deflate bool, now time.Time) *socket {
 	s := &socket{
-		member: m, conn: ws.NetConn(), ws: ws, deflate: deflate,
+		member: m, conn: httpx.Unwrap(ws.NetConn()), ws: ws, deflate: deflate,
 		frames: rate.NewLimiter(framesPerSecond, frameBurst), written: make(chan struct{}),
 		// Those who come together shall not all be pinged together.
 		pingAt: now.Add(pingEvery/2 + rand.N(pingEvery/2)),
