@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -17,7 +18,12 @@ import (
 	"github.com/freshet-live/freshet/internal/httpx"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(costEnv); mode != "" {
+		serveCost(mode)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // rig is an Origin with one Stream, "demo", that a test drives part by part.
 type rig struct {
