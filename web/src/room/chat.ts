@@ -110,7 +110,7 @@ export class Chat {
     return changes;
   }
 
-  /** Who writes and reads here, seconds still to wait before the next message; 0 is none. */
+  /** How many seconds slow mode still keeps one from writing; 0 is none. */
   slowFor(now: number): number {
     if (this.settings.slowMode <= 0 || this.you.role !== "viewer" || !this.lastOwn) return 0;
     const left = this.lastOwn + this.settings.slowMode * 1000 - (now + this.skew);

@@ -95,6 +95,7 @@ export class FreshetRoom extends LitElement {
     const client = new RoomClient({
       url: new URL(this.src, document.baseURI).href,
       token: this.token || guestKey(),
+      guest: !this.token,
       name: guestName(),
       role: this.as,
     });
@@ -199,7 +200,14 @@ export class FreshetRoom extends LitElement {
     }
     const [room, button] = [this.getBoundingClientRect(), from.getBoundingClientRect()];
     const title = person ? `What to do with ${person.name}` : "What to do";
-    this.menu = { title, items, ...placeOf(button, room, items.length), from, person, ...(line ? { line } : {}) };
+    this.menu = {
+      title,
+      items,
+      ...placeOf(button, room, items.length),
+      from,
+      person,
+      ...(line ? { line } : {}),
+    };
   }
 
   #closeMenu(): void {
