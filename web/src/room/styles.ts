@@ -89,8 +89,8 @@ export const roomStyles = css`
   freshet-room-composer { display: block; border-top: 1px solid var(--l); padding-bottom: env(safe-area-inset-bottom); }
   freshet-room-composer .closed { border: 0; }
   .reactions { display: flex; justify-content: space-between; padding: 6px 10px 0; }
-  .reaction { flex: 1; min-width: 0; height: 36px; border-radius: 9px; font-size: 20px; line-height: 1; padding: 0; }
-  .reaction small { font-weight: 620; color: var(--as); font-size: 13px; }
+  .reaction { flex: 1; min-width: 0; height: 36px; border-radius: 9px; font: 20px/1 "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif; padding: 0; }
+  .reaction small { font: 620 13px/1 var(--freshet-font, system-ui, sans-serif); color: var(--as); font-size: 13px; }
   .reaction:hover { background: var(--sunk); }
   .write { display: flex; gap: 8px; padding: 6px 12px 4px; align-items: end; }
   textarea, input:not([type="checkbox"]), select { width: 100%; min-height: 42px; padding: 9px 12px; border: 1px solid var(--l); border-radius: 10px; background: var(--sunk); color: var(--t); font: inherit; font-size: 16px; line-height: 22px; }
