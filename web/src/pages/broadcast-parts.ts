@@ -61,7 +61,7 @@ export function setupForm(
     ["screen", "Screen"],
     ["none", "None, sound only"],
   ];
-  return html`<form class="card fields" @submit=${(e: Event) => e.preventDefault()}>
+  return html`<form class="fields" @submit=${(e: Event) => e.preventDefault()}>
     ${field("picture", "Picture", pictures, live && values.picture === "none")}
     ${values.picture === "camera" ? field("camera", "Camera", named(lists.cameras, "camera"), false) : nothing}
     ${field("microphone", "Microphone", [...named(lists.microphones, "microphone"), ["none", "None"]], false)}

@@ -64,6 +64,14 @@ class BroadcastPage extends Page {
     return !["idle", "closed", "failed"].includes(this.state);
   }
 
+  protected override firstUpdated(): void {
+    const room = this.querySelector("freshet-room");
+    // Nobody plays here: what the host says belongs to the picture that is being taken.
+    if (room) room.clock = () => (this.state === "connected" ? Date.now() : undefined);
+    // Without its devices nobody goes live: the chat is loaded after them.
+    setTimeout(() => void import("../room/room.ts"));
+  }
+
   override connectedCallback(): void {
     super.connectedCallback();
     if (!this.stream) return;
@@ -184,6 +192,7 @@ class BroadcastPage extends Page {
         <section class="stage">
           <div class="preview ${this.values.picture === "camera" ? "mirror" : ""}">
             <video autoplay muted playsinline aria-label="Preview" data-testid="preview"></video>
+            <freshet-reactions></freshet-reactions>
             ${this.media?.getVideoTracks().length ? nothing : html`<p>${this.values.picture === "none" ? "Sound only" : "No picture yet"}</p>`}
           </div>
           <div class="row actions">
@@ -200,13 +209,22 @@ class BroadcastPage extends Page {
         </section>
         <aside>
           <div class="headline"><h1>${stream}</h1></div>
-          ${setupForm(this.values, this.lists, available(this.codecs), this.live, (v) => this.#change(v))}
-          <div class="card">
+          <details class="card setup" ?open=${!this.live}>
+            <summary>Devices and quality</summary>
+            ${setupForm(this.values, this.lists, available(this.codecs), this.live, (v) => this.#change(v))}
+          </details>
+          <details class="card" ?open=${!this.live}>
+            <summary>Share</summary>
             ${copyRow("Watch link", watch, "watch-link")}
             <a class="button small quiet" href="/watch/${stream}" target="_blank" rel="noopener">Open the watch page</a>
-          </div>
+          </details>
+          <freshet-room src="/rooms/${stream}" token=${this.values.token} as="host" data-testid="room" @freshet-reactions=${this.#react}></freshet-room>
         </aside>
       </main>`;
+  }
+
+  #react(event: CustomEvent<{ reactions: readonly { emoji: string; count: number }[] }>): void {
+    this.querySelector("freshet-reactions")?.show(event.detail.reactions);
   }
 
   #toggleButton(kind: "audio" | "video", off: string, on: string): TemplateResult {

@@ -22,6 +22,9 @@ export interface Changes {
 /** So many lines are kept; when there are more, the oldest tenth goes. */
 export const MOST_LINES = 12_000;
 
+/** So many people are remembered by name. */
+const MOST_NAMES = 2000;
+
 /**
  * What this page knows of a room: who is there, what holds, what was said. It
  * follows from the server's frames alone; an Entry that is known is passed
@@ -47,12 +50,18 @@ export class Chat {
   lastOwn = 0;
 
   readonly #lines = new Map<string, Line>();
+  readonly #names = new Map<string, string>();
   readonly #seen = new Set<string>();
   readonly #deleted = new Set<string>();
 
   /** The line of an Entry. */
   line(id: string): Line | undefined {
     return this.#lines.get(id);
+  }
+
+  /** How somebody was called last, as far as this page has seen them. */
+  nameFor(identity: string): string {
+    return this.#names.get(identity) ?? identity;
   }
 
   /** Whether the role allows a command. */
@@ -91,6 +100,7 @@ export class Chat {
   look(now: number, state: State): Changes {
     const changes: Changes = { added: [], removed: new Set() };
     if (state.people) this.people = state.people;
+    for (const person of state.people?.list ?? []) this.#meet(person);
     if (state.stream) {
       const said = notice.stream(this.stream, state.stream);
       const key = `stream-${state.stream.since}-${state.stream.state}`;
@@ -100,7 +110,7 @@ export class Chat {
     return changes;
   }
 
-  /** Who writes and reads here, seconds still to wait before the next message; 0 is none. */
+  /** How many seconds slow mode still keeps one from writing; 0 is none. */
   slowFor(now: number): number {
     if (this.settings.slowMode <= 0 || this.you.role !== "viewer" || !this.lastOwn) return 0;
     const left = this.lastOwn + this.settings.slowMode * 1000 - (now + this.skew);
@@ -167,8 +177,18 @@ export class Chat {
     const own = entry.from !== undefined && entry.from.identity === this.you.identity;
     const { id: key, at, mediaTime, from, replyTo } = entry;
     const text = deleted ? "" : entry.text;
+    if (from) this.#meet(from);
     if (own && kind === "message") this.lastOwn = Math.max(this.lastOwn, at);
     this.#add(changes, { key, kind, at, arrived: now, mediaTime, own, from, text, deleted, replyTo });
+  }
+
+  #meet(person: Person): void {
+    this.#names.delete(person.identity);
+    this.#names.set(person.identity, person.name);
+    for (const identity of this.#names.keys()) {
+      if (this.#names.size <= MOST_NAMES) break;
+      this.#names.delete(identity);
+    }
   }
 
   #notice(changes: Changes, now: number, key: string, at: number, said: Notice): void {

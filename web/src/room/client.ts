@@ -22,6 +22,8 @@ export interface RoomOptions {
   /** The room's address, absolute: https://…/rooms/demo. */
   url: string;
   token?: string | undefined;
+  /** The token is one that the page has made up. */
+  guest?: boolean;
   name?: string | undefined;
   /** For servers without keys. */
   role?: string | undefined;
@@ -50,7 +52,7 @@ export interface Socket {
 export interface RoomWorld {
   connect(url: string): Socket;
   /** Why the server refuses; undefined when it does not say. */
-  ask(url: string, token: string | undefined): Promise<RequestError | undefined>;
+  ask(url: string): Promise<RequestError | undefined>;
   random(): number;
 }
 
@@ -216,14 +218,19 @@ export class RoomClient extends Emitter<RoomEvents> {
     else void this.#ask();
   }
 
-  /** A WebSocket does not tell why it was refused; a plain request does. */
+  /** A WebSocket does not tell why it was refused; the event stream of the same room does. */
   async #ask(): Promise<void> {
     const turn = this.#turn;
-    const address = this.#address("ws").replace(/^ws/, "http");
-    const refusal = await this.world.ask(address, this.options.token);
+    const address = this.#address("events").replace(/^ws/, "http");
+    const refusal = await this.world.ask(address);
     if (turn !== this.#turn) return;
-    const words = refusal?.message ?? "The room cannot be reached.";
-    if (refusal && !isTemporary(refusal.status) && refusal.status !== 426) this.#over(words, false);
+    const stranger = this.options.guest && refusal?.status === 401;
+    const words = stranger
+      ? "This room needs an access token."
+      : (refusal?.message ?? "The room cannot be reached.");
+    // A room is not locked for ever.
+    const later = !refusal || isTemporary(refusal.status) || refusal.code === "locked";
+    if (refusal && !later) this.#over(words, refusal.code === "banned");
     else this.#later(Math.max(refusal?.retryAfter ?? 0, this.#backoff.next()), words);
   }
 
@@ -264,14 +271,13 @@ export class RoomClient extends Emitter<RoomEvents> {
 
 const browser: RoomWorld = {
   connect: (url) => new WebSocket(url) as unknown as Socket,
-  ask: async (url, token) => {
+  ask: async (url) => {
     try {
-      await request(url, { token });
+      const response = await request(url, {});
+      await response.body?.cancel();
       return undefined;
     } catch (error) {
-      const refusal = error instanceof RequestError ? error : undefined;
-      // 400 and 426 only say that this was no WebSocket: the room would have us.
-      return refusal && ![400, 426].includes(refusal.status) ? refusal : undefined;
+      return error instanceof RequestError ? error : undefined;
     }
   },
   random: Math.random,

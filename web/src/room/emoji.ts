@@ -28,7 +28,7 @@ function looksLikeEmoji(): boolean {
   if (!context) return true;
   const draw = (text: string) => {
     context.clearRect(0, 0, 32, 32);
-    context.font = "20px sans-serif";
+    context.font = '20px "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif';
     context.textBaseline = "top";
     context.fillText(text, 2, 4);
     return context.getImageData(0, 0, 32, 32).data.join();

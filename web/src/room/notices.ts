@@ -12,6 +12,7 @@ interface Reader {
   you: Person;
   moderates: boolean;
   settings: Settings;
+  nameFor(identity: string): string;
 }
 
 /** Seconds in words, e.g. "10 seconds", "5 minutes". */
@@ -52,6 +53,7 @@ export const notice = {
 function words(entry: Entry, reader: Reader): string {
   const by = entry.from?.name || "A moderator";
   const mine = entry.target !== "" && entry.target === reader.you.identity;
+  const whom = reader.nameFor(entry.target);
   const length = entry.until > 0 ? ` for ${span(Math.round((entry.until - entry.at) / 1000))}` : "";
   switch (entry.kind) {
     case "cleared":
@@ -60,14 +62,14 @@ function words(entry: Entry, reader: Reader): string {
       return changed(entry.settings, reader.settings);
     case "muted":
       if (mine) return `You cannot write here${length || " any more"}.`;
-      return reader.moderates ? `${by} muted ${entry.target}${length}.` : "";
+      return reader.moderates ? `${by} muted ${whom}${length}.` : "";
     case "unmuted":
       if (mine) return "You can write here again.";
-      return reader.moderates ? `${by} lets ${entry.target} write again.` : "";
+      return reader.moderates ? `${by} lets ${whom} write again.` : "";
     case "banned":
-      return reader.moderates ? `${by} banned ${entry.target}${length}.` : "";
+      return reader.moderates ? `${by} banned ${whom}${length}.` : "";
     case "unbanned":
-      return reader.moderates ? `${by} lifted the ban of ${entry.target}.` : "";
+      return reader.moderates ? `${by} lifted the ban of ${whom}.` : "";
     default:
       return "";
   }

@@ -100,7 +100,7 @@ function bans(model: RoomModel): TemplateResult | typeof nothing {
   if (standing.length === 0) return nothing;
   return html`<div class="field"><h4>Banned</h4><ul class="people" data-testid="bans">
     ${standing.map(
-      (ban) => html`<li class="person"><span><bdi>${ban.text || ban.target}</bdi>
+      (ban) => html`<li class="person"><span><bdi>${model.chat.nameFor(ban.target)}</bdi>
         ${ban.until > 0 ? html`<small class="muted">for ${span(Math.max(1, Math.round((ban.until - now) / 1000)))} more</small>` : nothing}</span>
         <button class="button small" data-testid="unban" @click=${() => model.command({ type: "unban", target: ban.target })}>Lift</button></li>`,
     )}

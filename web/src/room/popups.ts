@@ -6,11 +6,24 @@ import type { Command, Person } from "./protocol.ts";
 export interface OpenMenu {
   title: string;
   items: readonly MenuItem[];
-  /** Where, in px from the room's upper edge; above that place where there is no room below. */
-  top: number;
-  above: boolean;
+  /** Its place in the room, in px from the upper or the lower edge, and how high it may be. */
+  top: number | undefined;
+  bottom: number | undefined;
+  height: number;
   /** What gets the focus back. */
   from: HTMLElement;
+}
+
+/** Where a menu of so many items goes that belongs to a button: below it, or above where there is more room. */
+export function placeOf(
+  button: DOMRect,
+  room: DOMRect,
+  items: number,
+): Pick<OpenMenu, "top" | "bottom" | "height"> {
+  const [below, above] = [room.bottom - button.bottom - 8, button.top - room.top - 8];
+  const down = below >= Math.min(items * 46 + 12, above);
+  if (down) return { top: button.bottom - room.top, bottom: undefined, height: below };
+  return { top: undefined, bottom: room.bottom - button.top, height: above };
 }
 
 /** A menu that arrow keys go through. */
@@ -19,7 +32,8 @@ export function menuView(
   choose: (item: MenuItem) => void,
   close: () => void,
 ): TemplateResult {
-  const place = menu.above ? `bottom: calc(100% - ${menu.top}px)` : `top: ${menu.top}px`;
+  const edge = menu.top === undefined ? `bottom: ${menu.bottom}px` : `top: ${menu.top}px`;
+  const place = `${edge}; max-height: ${menu.height}px`;
   return html`<div class="menu" role="menu" aria-label=${menu.title} data-testid="menu" .style=${place} @keydown=${(e: KeyboardEvent) => menuKey(e, close)}>
     ${menu.items.map(
       (item) =>

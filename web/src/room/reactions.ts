@@ -14,7 +14,7 @@ const FLIGHT = 3400;
 export class FreshetReactions extends LitElement {
   static override styles = css`
     :host { position: absolute; inset: 0; overflow: hidden; pointer-events: none; z-index: 2; contain: strict; }
-    span { position: absolute; bottom: 56px; font-size: 30px; line-height: 1; white-space: nowrap; opacity: 0;
+    span { position: absolute; bottom: 56px; font: 30px/1 "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif; white-space: nowrap; opacity: 0;
       filter: drop-shadow(0 1px 3px rgb(0 0 0 / 55%)); will-change: transform, opacity; }
     span.word { font: 700 15px/1.4 var(--freshet-font, system-ui, sans-serif); color: #fff; padding: 1px 10px; border-radius: 12px;
       background: rgb(8 14 16 / 72%); }

@@ -13,7 +13,7 @@ import type { RoomList } from "./list.ts";
 import { type MenuItem, messageMenu, personMenu } from "./menu.ts";
 import { type Pending, type Picture, RoomModel } from "./model.ts";
 import { peoplePanel, settingsPanel } from "./panels.ts";
-import { banDialog, menuView, type OpenMenu } from "./popups.ts";
+import { banDialog, menuView, type OpenMenu, placeOf } from "./popups.ts";
 import type { Person } from "./protocol.ts";
 import "./reactions.ts";
 import { popupStyles, roomStyles } from "./styles.ts";
@@ -95,6 +95,7 @@ export class FreshetRoom extends LitElement {
     const client = new RoomClient({
       url: new URL(this.src, document.baseURI).href,
       token: this.token || guestKey(),
+      guest: !this.token,
       name: guestName(),
       role: this.as,
     });
@@ -198,10 +199,15 @@ export class FreshetRoom extends LitElement {
       return;
     }
     const [room, button] = [this.getBoundingClientRect(), from.getBoundingClientRect()];
-    const above = button.bottom + items.length * 38 + 20 > room.bottom;
-    const top = (above ? button.top : button.bottom) - room.top;
     const title = person ? `What to do with ${person.name}` : "What to do";
-    this.menu = { title, items, top, above, from, person, ...(line ? { line } : {}) };
+    this.menu = {
+      title,
+      items,
+      ...placeOf(button, room, items.length),
+      from,
+      person,
+      ...(line ? { line } : {}),
+    };
   }
 
   #closeMenu(): void {

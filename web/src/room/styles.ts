@@ -54,14 +54,13 @@ export const roomStyles = css`
 
   .row { position: relative; padding: 4px 16px; overflow-wrap: anywhere; contain: content; outline-offset: -3px; }
   .row:hover, .row:focus-within { background: var(--sunk); }
-  .said { white-space: pre-line; }
   .said > .name, .said > .role { margin-inline-end: 6px; }
   .name { font-weight: 640; color: oklch(var(--name-light) var(--name-colour) var(--hue, 190)); }
   .role { display: inline-block; padding: 0 6px; border-radius: 5px; font-size: 11px; line-height: 17px; font-weight: 680; letter-spacing: 0.02em; border: 1px solid currentColor;
     color: var(--m); vertical-align: 1px; white-space: nowrap; }
   .role.host { background: var(--a); border-color: var(--a); color: var(--on); }
   .role.moderator { color: var(--as); }
-  .text { unicode-bidi: isolate; }
+  .text { unicode-bidi: isolate; white-space: pre-line; }
   .deleted { color: var(--m); font-style: italic; }
   .row.notice { color: var(--m); font-size: 13.5px; padding-block: 6px; text-align: center; }
   .row.announcement { margin: 6px 10px; padding: 8px 12px 9px; border-radius: 10px; background: color-mix(in srgb, var(--a) 11%, transparent); border-left: 3px solid var(--a); }
@@ -90,8 +89,8 @@ export const roomStyles = css`
   freshet-room-composer { display: block; border-top: 1px solid var(--l); padding-bottom: env(safe-area-inset-bottom); }
   freshet-room-composer .closed { border: 0; }
   .reactions { display: flex; justify-content: space-between; padding: 6px 10px 0; }
-  .reaction { flex: 1; min-width: 0; height: 36px; border-radius: 9px; font-size: 20px; line-height: 1; padding: 0; }
-  .reaction small { font-weight: 620; color: var(--as); font-size: 13px; }
+  .reaction { flex: 1; min-width: 0; height: 36px; border-radius: 9px; font: 20px/1 "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif; padding: 0; }
+  .reaction small { font: 620 13px/1 var(--freshet-font, system-ui, sans-serif); color: var(--as); font-size: 13px; }
   .reaction:hover { background: var(--sunk); }
   .write { display: flex; gap: 8px; padding: 6px 12px 4px; align-items: end; }
   textarea, input:not([type="checkbox"]), select { width: 100%; min-height: 42px; padding: 9px 12px; border: 1px solid var(--l); border-radius: 10px; background: var(--sunk); color: var(--t); font: inherit; font-size: 16px; line-height: 22px; }
@@ -105,7 +104,7 @@ export const roomStyles = css`
   .button.primary:hover:not(:disabled) { background: var(--as); }
   .button.danger { border-color: var(--d); color: var(--d); }
   .button:disabled { opacity: 0.5; cursor: not-allowed; }
-  .send { min-width: 48px; padding: 0 10px; }
+  .button.send { min-width: 48px; padding: 0 10px; }
   .naming { display: flex; gap: 8px; padding: 8px 12px 0; }
   .replying { display: flex; align-items: center; gap: 6px; padding: 6px 6px 0 14px; color: var(--m); font-size: 13.5px; }
   .replying span { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -130,7 +129,7 @@ export const popupStyles = css`
   .sure { display: flex; flex-wrap: wrap; gap: 8px; padding: 12px; border: 1px solid var(--d); border-radius: 10px; font-size: 14px; }
   .sure p { flex: 0 0 100%; }
 
-  .menu { position: absolute; z-index: 3; right: 12px; min-width: 200px; max-height: 320px; overflow: auto; padding: 5px; border-radius: 12px; background: var(--s); border: 1px solid var(--l); box-shadow: 0 8px 30px rgb(0 0 0 / 24%); }
+  .menu { position: absolute; z-index: 3; right: 12px; min-width: 200px; overflow: auto; padding: 5px; border-radius: 12px; background: var(--s); border: 1px solid var(--l); box-shadow: 0 8px 30px rgb(0 0 0 / 24%); }
   .menu button { display: block; width: 100%; min-height: 38px; padding: 0 12px; border-radius: 8px; text-align: start; font-size: 14.5px; }
   .menu button:hover, .menu button:focus-visible { background: var(--sunk); outline-offset: -2px; }
   .menu .danger { color: var(--d); }

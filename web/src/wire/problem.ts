@@ -12,6 +12,8 @@ export class RequestError extends Error {
     options?: ErrorOptions,
     /** What the refusal names instead. */
     readonly links: Link[] = [],
+    /** Tells causes of the same status apart, e.g. "banned"; "" where the server does not. */
+    readonly code = "",
   ) {
     super(message, options);
   }
@@ -46,6 +48,17 @@ export function problemText(status: number, contentType: string | null, body: st
     }
   }
   return PLAIN[status] ?? `The server answered with status ${status}.`;
+}
+
+/** The code of a problem document; "" where there is none. */
+export function problemCode(contentType: string | null, body: string): string {
+  if (!(contentType ?? "").includes("json")) return "";
+  try {
+    const code = (JSON.parse(body) as { code?: unknown } | null)?.code;
+    return typeof code === "string" ? code : "";
+  } catch {
+    return "";
+  }
 }
 
 function sentence(text: string): string {

@@ -1,5 +1,5 @@
 import { type Link, parseLinks } from "./link.ts";
-import { problemText, RequestError } from "./problem.ts";
+import { problemCode, problemText, RequestError } from "./problem.ts";
 import { retryAfter } from "./retry.ts";
 import { type TrickledCandidate, writeFragment } from "./sdp.ts";
 
@@ -25,12 +25,14 @@ export async function request(
   }
   if (response.ok) return response;
   const body = await response.text().catch(() => "");
+  const type = response.headers.get("Content-Type");
   throw new RequestError(
     response.status,
-    problemText(response.status, response.headers.get("Content-Type"), body),
+    problemText(response.status, type, body),
     retryAfter(response.headers.get("Retry-After"), Date.now()),
     undefined,
     parseLinks(response.headers.get("Link")),
+    problemCode(type, body),
   );
 }
 
