@@ -61,6 +61,9 @@ func (c *cleaner) write(r rune) {
 // their letters, and between emoji.
 func joins(r rune) bool { return r > 0x2ff && !unicode.IsSpace(r) && r != zwj && r != zwnj }
 
+// bears reports whether a combining mark after r has something to stand on.
+func bears(r rune) bool { return r != 0 && r != lrm && r != rlm && !unicode.IsSpace(r) }
+
 // put takes one rune that is no white space.
 func (c *cleaner) put(r rune) {
 	switch {
@@ -70,7 +73,7 @@ func (c *cleaner) put(r rune) {
 		}
 	case unseen(r):
 	case unicode.Is(unicode.M, r):
-		if c.marks++; c.marks <= maxMarks && c.prev != 0 {
+		if c.marks++; c.marks <= maxMarks && bears(c.prev) {
 			c.write(r)
 		}
 	default:
@@ -108,10 +111,13 @@ func cleanText(s string) string {
 			}
 			continue
 		}
-		breaks = 0
-		c.put(r)
+		before := c.out.Len()
+		if c.put(r); c.out.Len() != before {
+			breaks = 0
+		}
 	}
-	s = strings.TrimFunc(c.out.String(), blank)
+	// What was between two characters that go together may be gone.
+	s = strings.TrimFunc(norm.NFC.String(c.out.String()), blank)
 	if strings.IndexFunc(s, seen) < 0 {
 		return ""
 	}
@@ -130,7 +136,7 @@ func cleanName(s string) string {
 			c.put(r)
 		}
 	}
-	s = strings.TrimFunc(strings.Join(strings.Fields(c.out.String()), " "), blank)
+	s = strings.TrimFunc(strings.Join(strings.Fields(norm.NFC.String(c.out.String())), " "), blank)
 	if strings.IndexFunc(s, seen) < 0 {
 		return ""
 	}
