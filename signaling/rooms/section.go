@@ -3,6 +3,7 @@ package rooms
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/freshet-live/freshet/signaling/rooms/room"
@@ -40,18 +41,33 @@ type told struct {
 // sectionsFor returns how many sections a Room with so many members has.
 func sectionsFor(members int) int { return min(1+members/sectionSize, maxSections) }
 
-// place returns the section for another member.
-func (k *keeper) place() *section {
+// place returns the section for another member, who has read up to a Seq: one
+// that has been told as much, or what it is told next would be told again.
+func (k *keeper) place(now time.Time, read uint64) *section {
 	if len(k.sections) < sectionsFor(len(k.members)+1) {
 		k.sections = append(k.sections, &section{members: map[room.Conn]*member{}, published: k.last})
 	}
-	least := k.sections[0]
-	for _, s := range k.sections[1:] {
-		if len(s.members) < len(least.members) {
+	var least *section
+	for _, s := range k.sections {
+		if s.published >= read && (least == nil || len(s.members) < len(least.members)) {
 			least = s
 		}
 	}
+	if least == nil {
+		least = k.sections[0]
+		k.tell(now, least)
+	}
 	return least
+}
+
+// readUpTo returns the Seq of a position (docs/rooms.md).
+func readUpTo(position string) uint64 {
+	_, seq, _ := strings.Cut(position, ".")
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // publish queues what is in the Store for all sections.
