@@ -225,6 +225,7 @@ func (c *chatClient) stall(ctx context.Context, conn net.Conn) {
 	c.mu.Lock()
 	c.conn = nil // others speak
 	c.mu.Unlock()
+	c.slow = true
 	defer conn.Close()
 	_ = wait(ctx, c.run.opts.Duration+settle)
 	_ = conn.SetReadDeadline(time.Now().Add(time.Second))

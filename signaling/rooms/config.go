@@ -65,6 +65,13 @@ type Config struct {
 	// OnBar is told of each ban that comes into force or is lifted, here or on
 	// another Node. It must not block. Nil: nobody is.
 	OnBar func(stream string, e room.Entry)
+	// OnEntries is told of the Entries of this Node once they are in the Store.
+	// It must neither block nor keep the slice. Nil: nobody is.
+	OnEntries func(stream string, entries []room.Entry)
+
+	// stall and sectionSize are stallTime and fullSection, but for tests.
+	stall       time.Duration
+	sectionSize int
 }
 
 const (
@@ -89,6 +96,15 @@ func (c Config) withDefaults() Config {
 	}
 	if c.IdleTime <= 0 {
 		c.IdleTime = defaultIdleTime
+	}
+	if c.stall <= 0 {
+		c.stall = stallTime
+	}
+	if c.sectionSize <= 0 {
+		c.sectionSize = fullSection
+	}
+	if c.Room.Places <= 0 || c.Room.Places > c.MaxPerRoom {
+		c.Room.Places = c.MaxPerRoom
 	}
 	return c
 }

@@ -64,7 +64,7 @@ func writeOut(out *http.ResponseController, w http.ResponseWriter, b []byte) err
 	if err := out.SetWriteDeadline(time.Now().Add(stallTime)); err != nil {
 		return err
 	}
-	if _, err := w.Write(b); err != nil {
+	if _, err := w.Write(b); err != nil { //nolint:gosec // JSON, and said to be an event stream
 		return err
 	}
 	return out.Flush()

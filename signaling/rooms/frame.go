@@ -89,7 +89,8 @@ func (f *frame) sse() []byte {
 		}
 		b = append(append(append(b, "event: "...), f.kind...), "\ndata: "...)
 		b = append(b, f.plain[f.text:]...) // JSON of encoding/json has no line breaks
-		f.event = append(b, "\n\n"...)
+		b = append(b, "\n\n"...)
+		f.event = b
 	})
 	return f.event
 }
@@ -117,7 +118,7 @@ func deflate(plain []byte, text int) []byte {
 	if err == nil {
 		err = p.w.Flush()
 	}
-	const tail = 4 // 00 00 ff ff of the flush is left out
+	const tail = 4 // of an empty block, which is left out (RFC 7692 section 7.2.1)
 	if err != nil || p.out.Len() < tail || p.out.Len() >= len(plain)-text {
 		return plain
 	}

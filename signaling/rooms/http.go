@@ -29,8 +29,10 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
+		if r.ProtoMajor == 1 { // there is no such thing in HTTP/2
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+		}
 		return httpx.Fail(http.StatusUpgradeRequired, "this is a WebSocket; .../events is for reading by plain HTTP")
 	}
 	m, leave, err := h.enter(r.Context(), stream, visitor(grant, r), byWebSocket)

@@ -133,7 +133,11 @@ func (k *keeper) join(now time.Time, m *member, j room.Join) (room.Welcome, erro
 		return w, err
 	}
 	// What is with the Store still comes by the ring.
-	s := k.place()
+	read := uint64(0)
+	if w.Resumed {
+		read = readUpTo(j.Resume)
+	}
+	s := k.place(now, read)
 	n := len(w.Entries)
 	for n > 0 && w.Entries[n-1].Seq > s.published {
 		n--

@@ -12,7 +12,7 @@ const (
 	// ownFrames bounds how many frames wait for one member alone: answers to its
 	// commands, which it has to read.
 	ownFrames = 64
-	// stallTime is how long one write may take.
+	// stallTime is how long one write may take, unless Config says otherwise.
 	stallTime = 10 * time.Second
 	// cutTime is how long a write that has begun may still take once a member
 	// is to go.
@@ -132,7 +132,8 @@ func (m *member) take(space []*frame) (control []byte, frames []*frame, end *end
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	control, m.control = m.control, nil
-	frames = append(space, m.own...)
+	frames = space
+	frames = append(frames, m.own...)
 	clear(m.own)
 	m.own = m.own[:0]
 	if len(frames) > 0 || m.end != nil {
@@ -158,5 +159,5 @@ func (m *member) read(frames []*frame) {
 // stalled reports whether a write has gone on for too long.
 func (m *member) stalled(now time.Time) bool {
 	since := m.since.Load()
-	return since != 0 && now.UnixNano()-since > int64(stallTime)
+	return since != 0 && now.UnixNano()-since > int64(m.keeper.h.cfg.stall)
 }

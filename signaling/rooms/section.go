@@ -2,15 +2,17 @@ package rooms
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 const (
-	// sectionSize is from how many members on a Room gets another section.
-	sectionSize = 1000
+	// fullSection is from how many members on a Room gets another section.
+	fullSection = 1000
 	// maxSections bounds them; each makes frames of its own.
 	maxSections = 10
 )
@@ -37,21 +39,33 @@ type told struct {
 	text []byte
 }
 
-// sectionsFor returns how many sections a Room with so many members has.
-func sectionsFor(members int) int { return min(1+members/sectionSize, maxSections) }
-
-// place returns the section for another member.
-func (k *keeper) place() *section {
-	if len(k.sections) < sectionsFor(len(k.members)+1) {
+// place returns the section for another member, who has read up to a Seq: one
+// that has been told as much, or what it is told next would be told again.
+func (k *keeper) place(now time.Time, read uint64) *section {
+	if n := len(k.sections); n == 0 || n < maxSections && len(k.members) >= n*k.h.cfg.sectionSize {
 		k.sections = append(k.sections, &section{members: map[room.Conn]*member{}, published: k.last})
 	}
-	least := k.sections[0]
-	for _, s := range k.sections[1:] {
-		if len(s.members) < len(least.members) {
+	var least *section
+	for _, s := range k.sections {
+		if s.published >= read && (least == nil || len(s.members) < len(least.members)) {
 			least = s
 		}
 	}
+	if least == nil {
+		least = k.sections[0]
+		k.tell(now, least)
+	}
 	return least
+}
+
+// readUpTo returns the Seq of a position (docs/rooms.md).
+func readUpTo(position string) uint64 {
+	_, seq, _ := strings.Cut(position, ".")
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // publish queues what is in the Store for all sections.
@@ -60,10 +74,17 @@ func (k *keeper) publish(now time.Time, entries []room.Entry) {
 		return
 	}
 	list := make([]told, len(entries))
-	for i, e := range entries {
-		list[i] = told{e.Seq, encode(e.Public())}
+	for i := range entries {
+		list[i] = told{entries[i].Seq, encode(entries[i].Public())}
 	}
 	k.last = entries[len(entries)-1].Seq
+	if f := k.h.cfg.OnEntries; f != nil {
+		own := slices.Clone(entries)
+		own = slices.DeleteFunc(own, func(e room.Entry) bool { return e.Node != k.h.cfg.Room.Node })
+		if len(own) > 0 {
+			f(k.name, own)
+		}
+	}
 	k.h.metrics.entries.Add(float64(len(entries)))
 	for i, s := range k.sections {
 		s.entries = append(s.entries, list...)
