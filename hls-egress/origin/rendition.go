@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type place struct {
 type initSection struct {
 	from *segment.Init
 	id   int
+	// last is the newest segment that needs it. It belongs to the Stream's lock.
+	last uint64
 }
 
 func newRendition(name, run string) *rendition {
@@ -79,22 +82,41 @@ func segmentStem(run string, msn uint64) []byte {
 
 func initName(run string, id int) string { return "init-" + run + "-" + strconv.Itoa(id) + ".mp4" }
 
-// register returns the name of an initialization section's file.
-func (r *rendition) register(in *segment.Init) string {
+// register returns the name of an initialization section's file, which a
+// segment needs.
+func (r *rendition) register(in *segment.Init, msn uint64) string {
 	known := *r.inits.Load()
 	next := 0
 	for i := len(known) - 1; i >= 0; i-- {
 		k := known[i]
 		if k.from == in || k.from.ID == in.ID && bytes.Equal(k.from.Data, in.Data) {
+			k.last = msn
 			return initName(r.run, k.id)
 		}
 		next = max(next, k.id+1)
 	}
 	all := make([]*initSection, 0, len(known)+1)
 	all = append(all, known[max(0, len(known)+1-maxInits):]...)
-	all = append(all, &initSection{from: in, id: next})
+	all = append(all, &initSection{from: in, id: next, last: msn})
 	r.inits.Store(&all)
 	return initName(r.run, next)
+}
+
+// retire forgets the initialization sections that no segment needs any more.
+func (r *rendition) retire() {
+	oldest := r.openMSN
+	if len(r.kept) > 0 {
+		oldest = r.kept[0].msn
+	}
+	known := *r.inits.Load()
+	n := 0
+	for n < len(known)-1 && known[n].last < oldest {
+		n++
+	}
+	if n > 0 {
+		left := slices.Clone(known[n:])
+		r.inits.Store(&left)
+	}
 }
 
 // initData returns an initialization section, nil when it is not there.
@@ -219,6 +241,7 @@ func (r *rendition) sweep(now time.Time, longest, edge time.Duration, todo *chor
 		}
 		r.kept = r.kept[1:]
 	}
+	r.retire()
 	r.account(edge, todo)
 }
 

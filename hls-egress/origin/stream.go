@@ -114,9 +114,9 @@ func (s *Stream) mapURI(p *segment.Part) string {
 		return ""
 	}
 	if p.Init.Rendition == "" || p.Init.Rendition == p.Rendition {
-		return s.rendition(p.Rendition).register(p.Init)
+		return s.rendition(p.Rendition).register(p.Init, p.MSN)
 	}
-	return "../" + p.Init.Rendition + "/" + s.rendition(p.Init.Rendition).register(p.Init)
+	return "../" + p.Init.Rendition + "/" + s.rendition(p.Init.Rendition).register(p.Init, p.MSN)
 }
 
 // rendition returns the one of a name, new if need be. The map is replaced,
