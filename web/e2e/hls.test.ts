@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { publishLayers } from "./support/bench.ts";
 import { openChromium } from "./support/browser.ts";
 import {
   clockErrors,
@@ -340,6 +341,78 @@ test("where there is no past the player stays live and says so", async () => {
   expect(quantile(latencies(frames), 0.5)).toBeLessThan(5000);
   await page.close();
 });
+
+/** Publishes the smallest of the layers only; the result ends it. */
+async function publishSmall(base: string): Promise<() => Promise<void>> {
+  const page = await browser.context.newPage();
+  await drawClock(page);
+  await page.addInitScript(() => {
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function (track, init) {
+      const lowest = init?.sendEncodings?.slice(0, 1).map(({ rid, ...rest }) => rest);
+      return add.call(this, track, lowest ? { ...init, sendEncodings: lowest } : init);
+    };
+  });
+  await page.goto(`${base}/broadcast/clock`);
+  await page.getByTestId("go-live").click();
+  await page.getByTestId("end").waitFor();
+  return async () => {
+    await page.getByTestId("end").click();
+    await page.getByTestId("go-live").waitFor();
+    await page.close();
+  };
+}
+
+/** Notes how long the player's element has had no picture at all, in ms. */
+async function watchForBlack(page: Page): Promise<() => Promise<number>> {
+  await page.getByTestId("video").evaluate((video: HTMLVideoElement) => {
+    const black = { ms: 0 };
+    Object.assign(window, { black });
+    setInterval(() => {
+      // While it seeks it keeps the frame before.
+      if (video.readyState === 0) black.ms += 20;
+    }, 20);
+  });
+  return () => page.evaluate(() => (window as unknown as { black: { ms: number } }).black.ms);
+}
+
+test("another publisher's layers are taken up", async () => {
+  const own = await Server.start();
+  let end = await publishSmall(own.base);
+  const page = await open("?mode=hls", undefined, own);
+  await path(page, "hls");
+  await pictureHeight(page, 180);
+  await page.waitForTimeout(4000);
+  const black = await watchForBlack(page);
+  for (const height of [720, 180, 720]) {
+    await end();
+    await recorded(page);
+    const began = Date.now();
+    end = await (height === 720 ? publishLayers(own.base, "clock") : publishSmall(own.base));
+    await pictureHeight(page, height, 40_000);
+    const took = Date.now() - began;
+    await page.waitForTimeout(2000);
+    const captures = (await recorded(page)).frames.flatMap((f) => f.captured ?? []).filter((at) => at > began);
+    const lost = Math.max(0, ...captures.slice(1).map((at, i) => at - (captures[i] ?? at)));
+    console.log(
+      `${height} lines ${took} ms after the other publisher began, ${ms(lost)} ms between two frames of its, ` +
+        `${await black()} ms without a picture`,
+    );
+    expect(captures.length).toBeGreaterThan(10);
+    expect(took).toBeLessThan(STRICT ? 10_000 : 40_000);
+    expect(lost).toBeLessThan(STRICT ? 120 : 5000);
+    expect(await black()).toBe(0);
+    await page.getByTestId("player").hover();
+    await page.getByTestId("quality").click();
+    await page.getByTestId("quality-180p").waitFor();
+    // Those of the publisher before are still offered for a while.
+    await expect.poll(() => page.getByTestId("quality-720p").count(), { timeout: 10_000 }).toBe(height === 720 ? 1 : 0);
+    await page.getByTestId("quality-auto").click();
+  }
+  await page.close();
+  await end();
+  expect(await own.stop(), own.log).toBe(0);
+}, 180_000);
 
 test("a token opens LL-HLS, too", async () => {
   const key = "team:0123456789abcdef0123456789abcdef";
