@@ -2,70 +2,25 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { openChromium } from "./support/browser.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   clockErrors,
-  drawClock,
   latencies,
   longestGap,
   quantile,
   type Recording,
-  record,
   recorded,
   type SeenFrame,
 } from "./support/clock.ts";
-import { figures, pictureHeight, playerState } from "./support/pages.ts";
+import { figures, playerState } from "./support/pages.ts";
 import { mintToken, Server } from "./support/server.ts";
+import { path, RUN, recordFor, STRICT, Studio } from "./support/studio.ts";
 
-/** How long the run is that measures the latency, in seconds. */
-const RUN = Number(process.env.E2E_RUN ?? 8);
-/** With 60 and a machine that has nothing else to do the figures are held against their targets. */
-const STRICT = RUN >= 60;
-
-let server: Server;
-let browser: Awaited<ReturnType<typeof openChromium>>;
-let studio: Page;
-
+let studio: Studio;
 beforeAll(async () => {
-  server = await Server.start();
-  browser = await openChromium();
-  studio = await browser.context.newPage();
-  await drawClock(studio);
-  await studio.goto(`${server.base}/broadcast/clock`);
-  await studio.getByTestId("go-live").click();
-  await studio.getByTestId("end").waitFor();
-  // A busy encoder begins its layers one by one, and players read the list of renditions once.
-  const renditions = async () =>
-    (await (await fetch(`${server.base}/hls/clock/index.m3u8`)).text()).split("#EXT-X-STREAM-INF").length - 1;
-  await vi.waitUntil(async () => (await renditions()) === 3, { timeout: 60_000, interval: 250 });
+  studio = await Studio.open();
 });
-
-afterAll(async () => {
-  await browser.close();
-  expect(await server.stop(), server.log).toBe(0);
-});
-
-/** Opens the watch page with a recorder in it. */
-async function open(query = "", prepare?: (page: Page) => Promise<void>, of = server): Promise<Page> {
-  const page = await browser.context.newPage();
-  await record(page);
-  await prepare?.(page);
-  await page.goto(`${of.base}/watch/clock${query}`);
-  return page;
-}
-
-/** Waits until the player shows the picture of a path. */
-async function path(page: Page, wanted: string, timeout = 30_000): Promise<void> {
-  await page.locator(`freshet-player[data-state="live"][data-path="${wanted}"]`).waitFor({ timeout });
-}
-
-/** The recording of some seconds of playing. */
-async function recordFor(page: Page, seconds: number): Promise<Recording> {
-  await recorded(page);
-  await page.waitForTimeout(seconds * 1000);
-  return recorded(page);
-}
+afterAll(() => studio.close());
 
 const ms = (value: number) => Math.round(value);
 
@@ -84,7 +39,7 @@ function describe(name: string, frames: SeenFrame[]): { p50: number; p95: number
 
 test("LL-HLS plays near live", async () => {
   const opened = Date.now();
-  const page = await open("?mode=hls");
+  const page = await studio.play("?mode=hls");
   await path(page, "hls");
   const first = (await recorded(page)).frames[0]?.at ?? Number.NaN;
   await page.waitForTimeout(5000);
@@ -107,7 +62,7 @@ test("LL-HLS plays near live", async () => {
 
 test("WHEP and LL-HLS tell the same time of capture", async () => {
   const loaded: string[] = [];
-  const page = await open("", async (p) => {
+  const page = await studio.play("", async (p) => {
     p.on("request", (request) => loaded.push(request.url()));
   });
   await path(page, "whep");
@@ -117,7 +72,7 @@ test("WHEP and LL-HLS tell the same time of capture", async () => {
   describe("WHEP", whep.frames);
   // hls.js is for those who need it.
   expect(loaded.filter((url) => /\/assets\/hls-|\/hls\//.test(url))).toEqual([]);
-  const other = await open("?mode=hls");
+  const other = await studio.play("?mode=hls");
   await path(other, "hls");
   const hls = await recordFor(other, 3);
   const middle = ({ frames }: Recording) => quantile(clockErrors(frames), 0.5);
@@ -142,7 +97,7 @@ async function blockMedia(page: Page, now = true): Promise<void> {
 
 test("where no media gets through, LL-HLS plays", async () => {
   const began = Date.now();
-  const page = await open("", blockMedia);
+  const page = await studio.play("", blockMedia);
   await path(page, "hls");
   console.log(`without a way for media the picture came after ${Date.now() - began} ms`);
   expect((await figures(page)).framesDecoded).toBeGreaterThan(0);
@@ -151,7 +106,7 @@ test("where no media gets through, LL-HLS plays", async () => {
 
 test("when WHEP breaks off, LL-HLS goes on with the next frame", async () => {
   let session = "";
-  const page = await open("", async (p) => {
+  const page = await studio.play("", async (p) => {
     await blockMedia(p, false);
     p.on("response", (r) => {
       if (r.status() === 201 && r.request().method() === "POST") session ||= r.headers().location ?? "";
@@ -178,14 +133,10 @@ test("without a seat LL-HLS plays, and WHEP as soon as there is one", async () =
   const folder = await mkdtemp(join(tmpdir(), "freshet-seats-"));
   await writeFile(join(folder, "freshet.yaml"), "stream:\n  max-viewers: 1\n");
   const small = await Server.start(["--config", join(folder, "freshet.yaml")]);
-  const camera = await browser.context.newPage();
-  await drawClock(camera);
-  await camera.goto(`${small.base}/broadcast/clock`);
-  await camera.getByTestId("go-live").click();
-  await camera.getByTestId("end").waitFor();
-  const first = await browser.page(`${small.base}/watch/clock`);
+  const camera = await studio.publish(small);
+  const first = await studio.browser.page(`${small.base}/watch/clock`);
   await path(first, "whep");
-  const second = await open("", undefined, small);
+  const second = await studio.play("", undefined, small);
   await path(second, "hls");
   await first.close();
   await recorded(second);
@@ -217,147 +168,23 @@ function change(name: string, frames: SeenFrame[], paths: Recording["paths"]): {
   return { step, gap };
 }
 
-test("qualities change without a gap", async () => {
-  const page = await open("?mode=hls");
-  await path(page, "hls");
-  await page.waitForTimeout(3000);
-  const still = await recordFor(page, 3);
-  console.log(`without a change the longest gap is ${ms(longestGap(still.frames))} ms`);
-  for (const height of [180, 720, 360, 720, 180]) {
-    await recorded(page);
-    const began = Date.now();
-    await page.getByTestId("quality").click();
-    await page.getByTestId(`quality-${height}p`).click();
-    await pictureHeight(page, height);
-    await page.waitForTimeout(1000);
-    const { frames } = await recorded(page);
-    const at = frames.findIndex((f) => f.height === height);
-    const around = frames.slice(Math.max(0, at - 30), at + 30);
-    const seen = around.flatMap((f) => (f.drawn === undefined ? [] : [f.drawn]));
-    const lost = Math.max(...seen.slice(1).map((d, i) => d - (seen[i] ?? d)));
-    console.log(
-      `to ${height}p after ${Date.now() - began - 1000} ms: longest gap ${ms(longestGap(around))} ms on the screen, ${lost} ms in the picture`,
-    );
-    if (STRICT) expect(longestGap(around)).toBeLessThan(120);
-    expect(longestGap(around)).toBeLessThan(2500);
-  }
-  await page.close();
-});
-
-/** Moves the seek bar, which is there once the stream is old enough, to so many seconds behind live. */
-async function scrub(page: Page, behind: number): Promise<void> {
-  const bar = page.getByTestId("seek");
-  const reaches = async () => {
-    // The player looks how far back it can go when somebody stirs.
-    await page.mouse.move(200 + Math.random() * 100, 200);
-    return (await bar.count()) > 0 && Number(await bar.getAttribute("min")) <= -behind;
-  };
-  await vi.waitUntil(reaches, { timeout: 40_000, interval: 500 });
-  await bar.evaluate((input: HTMLInputElement, value) => {
-    input.value = value;
-    input.dispatchEvent(new Event("input"));
-    input.dispatchEvent(new Event("change"));
-  }, String(-behind));
-}
-
-test("the past can be watched, and one comes back to live", async () => {
-  const page = await open();
-  await path(page, "whep");
-  expect(await page.getByTestId("to-live").getAttribute("data-live")).toBe("true");
-  await scrub(page, 12);
-  await path(page, "hls");
-  const { frames } = await recordFor(page, 3);
-  const behind = quantile(latencies(frames), 0.5);
-  console.log(`12 s back: ${ms(behind)} ms behind live`);
-  expect(behind).toBeGreaterThan(10_500);
-  expect(behind).toBeLessThan(17_000);
-  await page.getByTestId("to-live").click();
-  await page.getByTestId("live").waitFor();
-  const back = await recordFor(page, 2);
-  expect(quantile(latencies(back.frames), 0.9)).toBeLessThan(5000);
-  await path(page, "whep", 60_000);
-  await page.close();
-});
-
-test("the past is reached when playlists come late", async () => {
-  // By then the element is open, and hls.js could load what is live before it knows its place.
-  const page = await open("", (p) =>
-    p.route(/\/(audio|q|h|f)\/index\.m3u8$/, async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      await route.continue();
-    }),
-  );
-  await path(page, "whep");
-  await scrub(page, 12);
-  await path(page, "hls", 15_000);
-  const { frames } = await recordFor(page, 2);
-  expect(quantile(latencies(frames), 0.5)).toBeGreaterThan(10_500);
-  await page.close();
-});
-
-/** Asks the player to go to what was captured so many seconds ago. */
-async function seek(page: Page, behind: number): Promise<void> {
-  await page.getByTestId("player").evaluate((player, s) => {
-    (player as HTMLElement & { seek(capture: number): void }).seek(Date.now() - s * 1000);
-  }, behind);
-}
-
-test("beyond the window the oldest moment is shown", async () => {
-  const young = await Server.start();
-  const camera = await browser.context.newPage();
-  await drawClock(camera);
-  await camera.goto(`${young.base}/broadcast/clock`);
-  await camera.getByTestId("go-live").click();
-  await camera.getByTestId("end").waitFor();
-  const began = Date.now();
-  const page = await open("", undefined, young);
-  await path(page, "whep");
-  await page.waitForTimeout(12_000);
-  await seek(page, 3600);
-  await path(page, "hls", 15_000);
-  await recorded(page);
-  const age = Date.now() - began;
-  const { frames } = await recordFor(page, 2);
-  const behind = quantile(latencies(frames), 0.5);
-  console.log(`asked for an hour ago, ${ms(age)} ms after the start: ${ms(behind)} ms behind live`);
-  expect(behind).toBeGreaterThan(9000);
-  expect(behind).toBeLessThan(age + 4000);
-  await page.close();
-  await camera.close();
-  expect(await young.stop(), young.log).toBe(0);
-});
-
-test("where there is no past the player stays live and says so", async () => {
-  const page = await open();
-  await path(page, "whep");
-  await page.route(/\/hls\//, (route) => route.fulfill({ status: 404, body: "" }));
-  await seek(page, 20);
-  await page.getByTestId("notice").waitFor();
-  await expect.poll(() => page.getByTestId("to-live").getAttribute("data-live")).toBe("true");
-  await recorded(page);
-  const { frames, paths } = await recordFor(page, 2);
-  expect(paths).toEqual([]);
-  expect(quantile(latencies(frames), 0.5)).toBeLessThan(5000);
-  await page.close();
-});
-
 test("a token opens LL-HLS, too", async () => {
   const key = "team:0123456789abcdef0123456789abcdef";
   const guarded = await Server.start(["--auth.keys", key]);
   const mint = (...args: string[]) => mintToken(["--auth.keys", key, "--stream", "clock", ...args]);
-  const camera = await browser.page(`${guarded.base}/broadcast/clock?token=${await mint("--publish")}`);
+  const camera = await studio.browser.page(`${guarded.base}/broadcast/clock?token=${await mint("--publish")}`);
   await camera.getByTestId("go-live").click();
   await camera.getByTestId("end").waitFor();
-  const stranger = await browser.page(`${guarded.base}/watch/clock?mode=hls`);
+  const stranger = await studio.browser.page(`${guarded.base}/watch/clock?mode=hls`);
   await playerState(stranger, "error");
-  const viewer = await browser.page(`${guarded.base}/watch/clock?mode=hls&token=${await mint()}`);
+  const viewer = await studio.browser.page(`${guarded.base}/watch/clock?mode=hls&token=${await mint()}`);
   await path(viewer, "hls");
   for (const page of [camera, stranger, viewer]) await page.close();
   expect(await guarded.stop(), guarded.log).toBe(0);
 });
 
 test("a browser without Media Source Extensions plays by itself", async () => {
-  const page = await open("?mode=hls", async (p) => {
+  const page = await studio.play("?mode=hls", async (p) => {
     await p.addInitScript(() => {
       for (const name of ["MediaSource", "ManagedMediaSource", "WebKitMediaSource"]) {
         Reflect.deleteProperty(window, name);

@@ -35,6 +35,20 @@ describe("the playback rate", () => {
     expect(c.target(100_000)).toBeCloseTo(LIVE_TARGET + 1);
   });
 
+  test("after a stall some media is waited for, but not for ever", () => {
+    const c = new RateController();
+    c.stalled(0);
+    const rate = (now: number, buffer: number) => c.rate({ now, behind: 0.5, buffer });
+    expect(rate(3000, 0)).toBe(0);
+    expect(rate(3100, 0.2)).toBe(0);
+    expect(rate(3300, 0.45)).toBeGreaterThan(0);
+    expect(rate(3400, 0.2)).toBeGreaterThan(0);
+    c.stalled(4000);
+    expect(rate(4100, 0.2)).toBe(0);
+    expect(rate(5050, 0.2)).toBe(0);
+    expect(rate(5200, 0.2)).toBeGreaterThan(0);
+  });
+
   test("holds the target in a simulation, from both sides", () => {
     for (const start of [0.4, 2]) {
       const c = new RateController();
@@ -180,6 +194,19 @@ describe("the choice of the rendition", () => {
     expect(waits.length).toBeGreaterThan(2);
     expect(waits).toEqual([...waits].sort((a, b) => a - b));
     expect(waits.at(-1)).toBeGreaterThan((waits[0] ?? 0) * 3);
+  });
+
+  test("goes as far as the first choice would when other rungs are offered", () => {
+    const c = new AbrController();
+    c.offered(true);
+    expect(c.choose(rungs, input(0, 0, 500_000, { buffer: 0.1 }))).toBe(0);
+    expect(c.choose(rungs, input(100, 0, 500_000))).toBe(2);
+    // Once only; a network that has shown its limits is believed.
+    expect(c.choose(rungs, input(200, 2, 500_000))).toBe(0);
+    c.offered(false);
+    expect(c.choose(rungs, input(300, 0, 500_000))).toBe(0);
+    c.offered(false);
+    expect(c.choose(rungs, input(400, 0, 20e6))).toBe(2);
   });
 
   test("without a measurement nothing is changed", () => {

@@ -40,12 +40,12 @@ export function expectPicture(p: Picture, height: number): void {
   expect(p.motion).toBeGreaterThan(0);
 }
 
-/** Waits until the picture has a height. */
-export async function pictureHeight(page: Page, height: number): Promise<void> {
+/** Waits until the picture has a height, at most so many ms. */
+export async function pictureHeight(page: Page, height: number, timeout = 15_000): Promise<void> {
   await page.getByTestId("video").evaluate(
-    (video: HTMLVideoElement, wanted) =>
+    (video: HTMLVideoElement, { wanted, timeout }) =>
       new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`still ${video.videoHeight} lines`)), 15_000);
+        const timer = setTimeout(() => reject(new Error(`still ${video.videoHeight} lines`)), timeout);
         const look = () => {
           if (video.videoHeight !== wanted) return;
           clearTimeout(timer);
@@ -55,7 +55,7 @@ export async function pictureHeight(page: Page, height: number): Promise<void> {
         video.addEventListener("resize", look);
         look();
       }),
-    height,
+    { wanted: height, timeout },
   );
 }
 

@@ -4,6 +4,12 @@ import type { Page } from "playwright-core";
 export interface Shown {
   at: number;
   height: number;
+  /** When it was on the screen, in ms of the same clock. */
+  due: number;
+  /** Its place in the media, in ms. */
+  media: number;
+  /** How many pictures have been shown until then, also such as were not noted. */
+  count: number;
 }
 
 /** What a viewer saw between two instants. */
@@ -19,8 +25,9 @@ export async function observe(page: Page): Promise<void> {
   await page.getByTestId("video").evaluate((video: HTMLVideoElement) => {
     const seen: Shown[] = [];
     Object.assign(window, { seen });
-    const look = (at: number) => {
-      seen.push({ at, height: video.videoHeight });
+    const look: VideoFrameRequestCallback = (at, frame) => {
+      const { expectedDisplayTime: due, mediaTime, presentedFrames: count } = frame;
+      seen.push({ at, height: video.videoHeight, due, media: mediaTime * 1000, count });
       video.requestVideoFrameCallback(look);
     };
     video.requestVideoFrameCallback(look);
@@ -64,4 +71,29 @@ export function firstAfter(seen: Shown[], after: number, fits: (height: number) 
 export function quantile(values: number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** How evenly pictures followed each other. */
+export interface Continuity {
+  frames: number;
+  /** The longest time on the screen without a new picture, in ms. */
+  gap: number;
+  /** The longest step in the media from one picture that was shown to the next, in ms. */
+  hole: number;
+  /** Pictures of 30 a second that were never shown. */
+  lost: number;
+}
+
+/** Looks at pictures one after the other; some may have been shown though nobody was called for them. */
+export function continuity(seen: Shown[]): Continuity {
+  const result = { frames: seen.length, gap: 0, hole: 0, lost: 0 };
+  for (const [i, s] of seen.slice(1).entries()) {
+    const last = seen[i] ?? s;
+    const pictures = Math.max(1, s.count - last.count);
+    const step = s.media - last.media;
+    result.gap = Math.max(result.gap, Math.round((s.due - last.due) / pictures));
+    result.hole = Math.max(result.hole, Math.round(step / pictures));
+    result.lost += Math.max(0, Math.round(step / (1000 / 30)) - pictures);
+  }
+  return result;
 }

@@ -22,6 +22,8 @@ export interface AbrInput {
   lines: number;
 }
 
+/** The throughput that is assumed before any was measured, in bit/s. */
+const FIRST_GUESS = 6_000_000;
 /** Of the throughput, what a rung may take to be kept, and to be stepped up to. */
 const KEEP = 0.9;
 const STEP_UP = 0.7;
@@ -45,10 +47,20 @@ export class AbrController {
   #wentUp: number | undefined;
   #rest = REST;
   #stalled = false;
+  #fresh: "known" | "unknown" | undefined;
 
   /** Tells of a stall. */
   stalled(): void {
     this.#stalled = true;
+  }
+
+  /**
+   * Tells that other rungs are offered: the next step may be as far as the
+   * first choice would go. While the highest of the old ones played, nothing
+   * has shown what the network can carry.
+   */
+  offered(highest: boolean): void {
+    this.#fresh = highest ? "unknown" : "known";
   }
 
   /** The index to play next; `rungs` are ordered from the lowest bandwidth. */
@@ -58,6 +70,11 @@ export class AbrController {
     const rung = rungs[current];
     const stalled = this.#stalled;
     this.#stalled = false;
+    if (this.#fresh && input.buffer >= LEAST_BUFFER) {
+      const first = firstRung(rungs, this.#fresh === "known" ? estimate : undefined, input.lines);
+      this.#fresh = undefined;
+      if (first > current) return this.#up(now, first);
+    }
     if (!rung || estimate === undefined) return current;
     const starved = stalled && estimate < rung.bandwidth * AMPLE;
     if (current > 0 && (starved || estimate * KEEP < rung.bandwidth)) {
@@ -71,9 +88,13 @@ export class AbrController {
     const wanted = next && (rung.height === 0 || rung.height < input.lines);
     if (!next || !wanted || now - this.#changed < this.#rest || input.buffer < LEAST_BUFFER) return current;
     if (estimate * STEP_UP < next.bandwidth) return current;
+    return this.#up(now, current + 1);
+  }
+
+  #up(now: number, index: number): number {
     this.#changed = now;
     this.#wentUp = now;
-    return current + 1;
+    return index;
   }
 
   #down(now: number, index: number): number {
@@ -94,11 +115,11 @@ export function fitting(rungs: readonly Rung[], bits: number): number {
   return index;
 }
 
-/** The rung to begin with, from what is known of the network and the screen. */
-export function firstRung(rungs: readonly Rung[], bits: number, lines: number): number {
+/** The rung to begin with, from what is known of the network, in bit/s, and of the screen. */
+export function firstRung(rungs: readonly Rung[], bits: number | undefined, lines: number): number {
   const seen = rungs.findIndex((rung) => rung.height >= lines);
   const most = seen < 0 ? rungs.length - 1 : seen;
-  return Math.min(most, fitting(rungs, bits * STEP_UP));
+  return Math.min(most, fitting(rungs, (bits ?? FIRST_GUESS) * STEP_UP));
 }
 
 /** Bytes of a piece that come with its first packet and so take no time of their own. */

@@ -2,14 +2,14 @@ import type Hls from "hls.js";
 import type { ErrorData, HlsConfig } from "hls.js";
 import { problemText } from "../wire/problem.ts";
 import { Backoff } from "../wire/retry.ts";
-import { firstRung } from "./abr.ts";
 import { captureAt } from "./capture.ts";
 import type { Quality } from "./engine.ts";
 import { hlsFigures, type PlayerFigures } from "./figures.ts";
 import { HlsBase, type PlaylistEngine } from "./hls-base.ts";
 import { withToken } from "./hls-state.ts";
-import { MOST_BEHIND, Pilot } from "./pilot.ts";
+import { Pilot } from "./pilot.ts";
 import { LIVE_TARGET } from "./rate.ts";
+import { Renditions } from "./renditions.ts";
 import { PAST, type Window } from "./window.ts";
 
 /** What hls.js is told; the figures were measured with parts of 200 ms. */
@@ -18,7 +18,9 @@ const CONFIG: Partial<HlsConfig> = {
   liveSyncDuration: LIVE_TARGET,
   // By default one stall moves live away by a second for good.
   liveSyncOnStallIncrease: 0,
-  liveMaxLatencyDuration: MOST_BEHIND,
+  // It goes by the playlist's place in time, which is a guess for a level that
+  // has just been loaded: the Pilot does it.
+  liveMaxLatencyDuration: Number.POSITIVE_INFINITY,
   // A tolerance near a part's length skips parts.
   maxFragLookUpTolerance: 0.02,
   backBufferLength: 10,
@@ -29,8 +31,6 @@ const CONFIG: Partial<HlsConfig> = {
   enableInterstitialPlayback: false,
 };
 
-/** The throughput that is assumed before any was measured, in bit/s. */
-const FIRST_GUESS = 6_000_000;
 /** A second media error within this time, in ms, calls for a new start. */
 const RECOVERY = 5000;
 
@@ -47,6 +47,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
   figures: PlayerFigures | undefined;
   #hls: Hls | undefined;
   #pilot: Pilot | undefined;
+  #renditions: Renditions | undefined;
   #recoveredAt = Number.NEGATIVE_INFINITY;
   #again: ReturnType<typeof setTimeout> | undefined;
   #from: number | undefined;
@@ -59,20 +60,20 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     this.#quality = options.quality;
   }
 
-  get qualities(): readonly Quality[] {
-    const labels = (this.#hls?.levels ?? []).map((l) => `${Math.min(l.width, l.height)}p`);
-    return labels
-      .map((label, i) => ({
-        id: labels.indexOf(label) === i ? `hls:${label}` : `hls:${label}-${i}`,
-        label: label === "0p" ? `Level ${i + 1}` : label,
-        bitrate: this.#hls?.levels[i]?.averageBitrate ?? 0,
-      }))
+  get qualities(): readonly (Quality & { level: number })[] {
+    const offered = this.#renditions?.offered ?? [];
+    const labels = offered.map(({ height }, i) => (height === 0 ? `Level ${i + 1}` : `${height}p`));
+    return offered
+      .map(({ level, average: bitrate }, i) => {
+        const label = labels[i] ?? "";
+        return { id: `hls:${label}${labels.indexOf(label) === i ? "" : `-${i}`}`, label, bitrate, level };
+      })
       .reverse();
   }
 
   get chosen(): string | undefined {
     const level = this.#pilot?.level;
-    return level === undefined ? undefined : this.qualities.at(-1 - level)?.id;
+    return level === undefined ? undefined : this.qualities.find((q) => q.level === level)?.id;
   }
 
   get window(): Window | undefined {
@@ -97,10 +98,10 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
   }
 
   async choose(id: string | undefined): Promise<void> {
-    const found = this.qualities.findIndex((q) => q.id === id);
-    this.#quality = this.qualities[found]?.label;
+    const found = this.qualities.find((q) => q.id === id);
+    this.#quality = found?.label;
     if (!this.#pilot) return;
-    this.#pilot.level = found < 0 ? undefined : this.qualities.length - 1 - found;
+    this.#pilot.level = found?.level;
     this.emit("change", undefined);
   }
 
@@ -151,6 +152,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
       this.reason = "";
       this.refused = undefined;
       this.set({ missing: false });
+      this.#renditions = new Renditions(hls, hls.url ?? "", (sound) => this.#offered(sound));
       this.#begin(hls);
     });
     hls.on(Events.LEVEL_LOADED, (_, { details }) => {
@@ -178,9 +180,8 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
   #begin(hls: Hls): void {
     const pilot = this.#pilot;
     if (!pilot) return;
-    const wanted = this.qualities.findIndex((q) => q.label === this.#quality);
-    pilot.level = wanted < 0 ? undefined : this.qualities.length - 1 - wanted;
-    hls.loadLevel = pilot.level ?? firstRung(pilot.rungs, FIRST_GUESS, pilot.lines);
+    this.#offered(false);
+    hls.loadLevel = pilot.first ?? 0;
     hls.startLoad(-1);
     const from = this.#from;
     pilot.placed = from !== undefined;
@@ -198,6 +199,22 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     });
   }
 
+  /** Takes over what is offered now. */
+  #offered(sound: boolean): void {
+    const pilot = this.#pilot;
+    if (!pilot) return;
+    if (sound) {
+      // hls.js cannot take sound in where there was none.
+      this.#from = this.#place;
+      this.close();
+      this.open();
+      return;
+    }
+    pilot.offered = this.#renditions?.offered ?? [];
+    pilot.level = this.qualities.find((q) => q.label === this.#quality)?.level;
+    this.emit("change", undefined);
+  }
+
   /** What a new start has to keep: the place of a viewer who is in the past. */
   get #place(): number | undefined {
     const { video } = this;
@@ -207,6 +224,8 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
 
   protected override close(): void {
     clearTimeout(this.#again);
+    this.#renditions?.stop();
+    this.#renditions = undefined;
     this.#pilot?.stop();
     this.#pilot = undefined;
     this.#hls?.destroy();

@@ -1,9 +1,10 @@
 import type Hls from "hls.js";
 import type { Fragment, LevelDetails, Part } from "hls.js";
-import { AbrController, type Rung, ThroughputMeter } from "./abr.ts";
+import { AbrController, firstRung, fitting, ThroughputMeter } from "./abr.ts";
 import { captureAt, type DatedFragment, mediaTimeOf } from "./capture.ts";
 import { LiveClock } from "./live-clock.ts";
 import { RateController } from "./rate.ts";
+import type { Rendition } from "./renditions.ts";
 import { StuckDetector } from "./stuck.ts";
 
 /** How often it looks, in ms. */
@@ -21,8 +22,12 @@ const LANDING = 0.25;
 const AMPLE = 3;
 /** A segment that does not end within this, in ms, is not waited for. */
 const PATIENCE = 5000;
-/** How far behind live hls.js may let a viewer fall who wants live, in seconds. */
-export const MOST_BEHIND = 4;
+/**
+ * A viewer who wants live and is so much behind it, in seconds, for so long, in
+ * ms, is brought back by a jump. A new level's place in time is a guess at first.
+ */
+const MOST_BEHIND = 4;
+const BEHIND_REST = 1000;
 
 /**
  * Sits beside an hls.js instance and does what that does not do well so near
@@ -35,7 +40,9 @@ export class Pilot {
   readonly #abr = new AbrController();
   readonly #meter = new ThroughputMeter();
   readonly #stuck = new StuckDetector();
-  /** The level that the viewer has chosen; undefined is automatic. */
+  /** What there is to choose from, from the lowest. */
+  #offered: readonly Rendition[] = [];
+  /** hls.js's index of what the viewer has chosen; undefined is automatic. */
   level: number | undefined;
   stalls = 0;
   /** How often hls.js had to be helped out of its dead-lock. */
@@ -49,6 +56,7 @@ export class Pilot {
   placed = false;
   #begun = 0;
   #jumped = 0;
+  #behindSince: number | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -69,8 +77,10 @@ export class Pilot {
       if (frag.type === "main" && this.#endsSegment(frag, part)) this.#switch();
     });
     hls.on(events.LEVEL_UPDATED, (_, { details }) => this.#heard(details));
-    hls.on(events.ERROR, (_, { frag }) => {
+    hls.on(events.ERROR, (_, { frag, details }) => {
       if (frag?.type === "main") this.#loading = 0;
+      // hls.js may have left a level that cannot be had: not to be led back there.
+      if (details !== "aborted") this.#wanted = undefined;
     });
   }
 
@@ -92,7 +102,6 @@ export class Pilot {
 
   set following(following: boolean) {
     this.#following = following;
-    this.hls.config.liveMaxLatencyDuration = following ? MOST_BEHIND : Number.POSITIVE_INFINITY;
     if (!following) this.video.playbackRate = 1;
   }
 
@@ -146,9 +155,16 @@ export class Pilot {
     return this.video.clientHeight * devicePixelRatio || Number.POSITIVE_INFINITY;
   }
 
-  /** The levels as the choice sees them, from the lowest. */
-  get rungs(): Rung[] {
-    return this.hls.levels.map((l) => ({ bandwidth: l.bitrate, height: Math.min(l.width, l.height) }));
+  /** Tells what there is to choose from, from the lowest. */
+  set offered(offered: readonly Rendition[]) {
+    const highest = this.#offered.at(-1);
+    this.#offered = offered;
+    this.#abr.offered(highest === undefined || highest.level === this.hls.loadLevel);
+  }
+
+  /** The level to begin with. */
+  get first(): number | undefined {
+    return this.level ?? this.#offered[firstRung(this.#offered, undefined, this.lines)]?.level;
   }
 
   readonly #waiting = () => {
@@ -172,6 +188,7 @@ export class Pilot {
     const behind = this.behind;
     if (this.#following && details.live && behind !== undefined) {
       this.#jump(now, behind);
+      this.#catchUp(now, behind);
       const rate = this.rates.rate({ now, behind, buffer: this.buffer });
       if (video.playbackRate !== rate) video.playbackRate = rate;
     }
@@ -191,6 +208,20 @@ export class Pilot {
     this.video.currentTime += far;
   }
 
+  /** Jumps to live when the viewer has fallen too far behind for playing faster to help. */
+  #catchUp(now: number, behind: number): void {
+    if (behind < MOST_BEHIND || this.video.seeking || this.video.paused) {
+      this.#behindSince = undefined;
+      return;
+    }
+    this.#behindSince ??= now;
+    if (now - this.#behindSince < BEHIND_REST) return;
+    this.#behindSince = undefined;
+    const target = Date.now() - this.clock.skew - this.rates.target(now) * 1000;
+    const at = mediaTimeOf(this.fragments, target);
+    if (at !== undefined && at > this.video.currentTime) this.video.currentTime = at;
+  }
+
   #unlock(now: number, details: LevelDetails): void {
     const bufferEnd = this.video.currentTime + this.buffer;
     const loading = this.#loading > 0;
@@ -202,15 +233,24 @@ export class Pilot {
   }
 
   #choose(now: number): void {
-    const rungs = this.rungs;
-    const current = this.hls.loadLevel;
-    if (rungs.length < 2 || current < 0) return;
+    const rungs = this.#offered;
+    const loads = this.hls.loadLevel;
+    if (rungs.length === 0 || loads < 0) return;
     const { throughput: estimate, buffer, lines } = this;
-    this.#wanted = this.level ?? this.#abr.choose(rungs, { now, current, estimate, buffer, lines });
-    if (this.#wanted === current) this.#wantedSince = now;
+    // What was decided holds until a segment ends, though it does not play yet.
+    const current = this.#rung(this.#wanted ?? loads);
+    this.#wanted =
+      this.level ?? rungs[this.#abr.choose(rungs, { now, current, estimate, buffer, lines })]?.level;
+    if (this.#wanted === loads) this.#wantedSince = now;
     // With seconds in the buffer hls.js finds a seam by itself, and a picture that stands has none.
     const free = buffer > AMPLE || this.video.readyState < 3;
     if (free || now - this.#wantedSince > PATIENCE) this.#switch();
+  }
+
+  /** The rung of a level, or the nearest to it where that is no longer offered. */
+  #rung(level: number): number {
+    const found = this.#offered.findIndex((r) => r.level === level);
+    return found >= 0 ? found : fitting(this.#offered, this.hls.levels[level]?.bitrate ?? 0);
   }
 
   /** Goes over to the wanted level, without a gap where a segment ends: only there all levels have a keyframe. */

@@ -21,6 +21,9 @@ const TOLERANCE = 0.03;
 const GAIN = 0.5;
 /** With less ahead than this, in seconds, playing faster would stall. */
 const LEAST_BUFFER = 0.22;
+/** After a stall nothing is played until there is so much again, in seconds, or for so long, in ms. */
+const REFILL = 0.4;
+const REFILL_MOST = 1000;
 /** What a stall adds to the target, in seconds, at most how much, and how long each lasts in ms. */
 const STALL_STEP = 0.1;
 const STALL_MOST = 1;
@@ -33,6 +36,8 @@ const STALL_MEMORY = 30_000;
 export class RateController {
   #extra = 0;
   #since = 0;
+  /** When something came in after a stall, in ms; Infinity before; undefined when all is well. */
+  #refilling: number | undefined;
 
   constructor(readonly base = LIVE_TARGET) {}
 
@@ -41,6 +46,7 @@ export class RateController {
     this.#decay(now);
     this.#extra = Math.min(STALL_MOST, this.#extra + STALL_STEP);
     this.#since = now;
+    this.#refilling = Number.POSITIVE_INFINITY;
   }
 
   /** The distance aimed at, in seconds. */
@@ -53,6 +59,7 @@ export class RateController {
   rate(input: RateInput): number {
     const error = input.behind - this.target(input.now);
     if (!Number.isFinite(error)) return 1;
+    if (this.#refills(input)) return 0;
     // Next to nothing left: slower until more has come, wherever we are.
     if (input.buffer < LEAST_BUFFER / 2) return SLOWEST;
     if (Math.abs(error) <= TOLERANCE) return 1;
@@ -60,6 +67,14 @@ export class RateController {
     const wanted = Math.round((1 + GAIN * error) * 50) / 50;
     if (wanted > 1 && input.buffer <= LEAST_BUFFER) return 1;
     return Math.min(FASTEST, Math.max(SLOWEST, wanted));
+  }
+
+  /** One pause is better than the many that playing each bit as it comes would make. */
+  #refills({ now, buffer }: RateInput): boolean {
+    if (this.#refilling === undefined) return false;
+    if (buffer > TOLERANCE) this.#refilling = Math.min(this.#refilling, now);
+    if (buffer >= REFILL || now - this.#refilling > REFILL_MOST) this.#refilling = undefined;
+    return this.#refilling !== undefined;
   }
 
   #decay(now: number): void {
