@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// scan adds the lines of a file to f.
-func scan(r io.Reader, f *fold) error {
+// scan hands the lines of a file over, without their newlines. They are valid
+// during the call only.
+func scan(r io.Reader, line func([]byte)) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var long []byte
 	for {
@@ -23,7 +24,7 @@ func scan(r io.Reader, f *fold) error {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 		case err == nil:
-			f.add(bytes.TrimSuffix(long, []byte{'\n'}))
+			line(bytes.TrimSuffix(long, []byte{'\n'}))
 			long = long[:0]
 		case errors.Is(err, io.EOF):
 			return nil
@@ -111,20 +112,20 @@ func (j *journal) replace(temp *os.File, size int64, lines, added int) error {
 // for the moment in which the last lines are carried over.
 func (j *journal) squeeze(now time.Time, sent uint64) error {
 	j.mu.Lock()
-	file, size := j.file, j.size
+	file, size, log := j.file, j.size, j.log
 	j.mu.Unlock()
 	if file == nil {
 		return nil
 	}
 	f := newFold(j.limits, sent)
-	if err := scan(io.NewSectionReader(file, 0, size), f); errors.Is(err, os.ErrClosed) {
+	if err := scan(io.NewSectionReader(file, 0, size), f.add); errors.Is(err, os.ErrClosed) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	f.First = max(f.First, firstOf(f.recent, j.limits.history))
 	f.disorder = false // whoever has the Room open knows its numbers as they are
-	f.finish(now, j.log)
+	f.finish(now, log)
 	temp, drafted, lines, err := j.draft(f)
 	if err != nil {
 		return err
@@ -152,5 +153,21 @@ func firstOf(list []*kept, n int) uint64 {
 }
 
 func tempPath(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+draftSuffix)
+}
+
+// seqOf reads the Seq that a line begins with, as appendLine writes them; 0 is
+// unknown.
+func seqOf(b []byte) (seq uint64) {
+	b, ok := bytes.CutPrefix(b, []byte(`{"seq":`))
+	if !ok {
+		return 0
+	}
+	for _, c := range b[:min(len(b), 19)] {
+		if c < '0' || c > '9' {
+			break
+		}
+		seq = seq*10 + uint64(c-'0')
+	}
+	return seq
 }

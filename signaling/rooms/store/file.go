@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,7 +34,11 @@ var (
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
-const suffix = ".jsonl"
+const (
+	suffix = ".jsonl"
+	// draftSuffix is of files that are about to replace another.
+	draftSuffix = ".tmp"
+)
 
 // FileConfig says where a File keeps Rooms, and how much of each.
 type FileConfig struct {
@@ -102,7 +108,7 @@ func NewFile(cfg FileConfig, log *slog.Logger, reg prometheus.Registerer) (_ *Fi
 	} else if err != nil {
 		return nil, fmt.Errorf("rooms: locking %s: %w", cfg.Dir, err)
 	}
-	drafts, err := filepath.Glob(filepath.Join(cfg.Dir, ".*"+suffix+".tmp"))
+	drafts, err := filepath.Glob(filepath.Join(cfg.Dir, ".*"+draftSuffix))
 	if err != nil {
 		return nil, fmt.Errorf("rooms: %w", err)
 	}
@@ -364,10 +370,81 @@ func (f *File) put(ctx context.Context, name string, list []record) error {
 	return nil
 }
 
-// Follow waits for ctx: there are no other Nodes.
+// after returns Entries with a Seq greater than seq, up to limit: those of this
+// Node, or all. last is the Seq up to which it has looked, and whole tells that
+// there were no more.
+func (f *File) after(name string, seq uint64, all bool, limit int) (list []room.Entry, last uint64, whole bool, err error) {
+	for range 3 {
+		list, last, whole, err = f.tryAfter(name, seq, all, limit)
+		if !errors.Is(err, os.ErrClosed) { // it was replaced meanwhile
+			break
+		}
+	}
+	return list, last, whole, err
+}
+
+func (f *File) tryAfter(name string, seq uint64, all bool, limit int) (list []room.Entry, last uint64, whole bool, err error) {
+	var from []io.Reader
+	err = f.with(name, func(j *journal, _ *fold) error {
+		if j.file != nil {
+			from = append(from, io.NewSectionReader(j.file, 0, j.size))
+		}
+		from = append(from, bytes.NewReader(bytes.Clone(j.pending)))
+		last = j.last
+		return nil
+	})
+	if err != nil {
+		return nil, 0, false, err
+	}
+	whole = true
+	err = scan(io.MultiReader(from...), func(b []byte) {
+		if s := seqOf(b); !whole || s != 0 && s <= seq {
+			return
+		}
+		l, err := parseLine(b)
+		if err != nil || l.Seq <= seq || l.Merged && !all {
+			return
+		}
+		if whole = len(list) < limit; whole {
+			list = append(list, l.Entry)
+		}
+	})
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("rooms: %w", err)
+	}
+	if !whole {
+		last = list[len(list)-1].Seq
+	}
+	return list, last, whole, nil
+}
+
+// lastSeq returns the Seq of a file's last line without opening it, 0 if that
+// says none, or is older than since.
+func (f *File) lastSeq(name string, since time.Time) (uint64, error) {
+	in, err := os.Open(filepath.Join(f.cfg.Dir, name+suffix)) //nolint:gosec // a checked name
+	if err != nil {
+		return 0, err //nolint:wrapcheck // names the file
+	}
+	defer in.Close() //nolint:errcheck // only read
+	info, err := in.Stat()
+	if err != nil || info.ModTime().Before(since) {
+		return 0, err //nolint:wrapcheck // names the file
+	}
+	end := make([]byte, min(info.Size(), maxLine))
+	if _, err := in.ReadAt(end, info.Size()-int64(len(end))); err != nil {
+		return 0, err //nolint:wrapcheck // names the file
+	}
+	last := uint64(0)
+	for l := range bytes.Lines(end) {
+		last = max(last, seqOf(l))
+	}
+	return last, nil
+}
+
+// Follow waits for ctx and returns its error: there are no other Nodes.
 func (f *File) Follow(ctx context.Context, _ string, _ func(room.Remote)) error {
 	<-ctx.Done()
-	return nil
+	return ctx.Err() //nolint:wrapcheck // says it all
 }
 
 // Announce does nothing: there are no other Nodes.
@@ -385,10 +462,17 @@ func (f *File) Names(context.Context) ([]string, error) {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // without the suffix, b comes before b-2
 	return names, nil
 }
 
 // Erase forgets a Room. What is appended later begins a new Log.
 func (f *File) Erase(_ context.Context, name string) error {
-	return f.with(name, func(j *journal, _ *fold) error { return j.erase(newLog()) })
+	return f.with(name, func(j *journal, _ *fold) error {
+		err := os.Remove(f.markPath(name))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return errors.Join(err, j.erase(newLog()))
+	})
 }

@@ -24,7 +24,7 @@ func FuzzFile(f *testing.F) {
 		now := time.UnixMilli(start)
 		read := func(b string) *fold {
 			x := newFold(limits{history: 8, audit: 4, outbox: 4}, 0)
-			require.NoError(t, scan(strings.NewReader(b), x))
+			require.NoError(t, scan(strings.NewReader(b), x.add))
 			x.finish(now, "new")
 			return x
 		}

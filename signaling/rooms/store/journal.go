@@ -87,14 +87,14 @@ func (j *journal) read(now time.Time, newLog string, sent uint64) (s scanned, er
 		j.log = cmp.Or(j.log, newLog)
 		f.Log, f.First, f.last = j.log, 1, j.last
 	} else {
-		if err := scan(io.NewSectionReader(j.file, 0, j.size), f); err != nil {
+		if err := scan(io.NewSectionReader(j.file, 0, j.size), f.add); err != nil {
 			return s, fmt.Errorf("%s: %w", j.path, err)
 		}
 		s.lost = !f.Clean && (f.Boot != j.boot || j.boot == "")
 		j.booted = f.Boot == j.boot && !f.Clean
 		j.lines = f.lines
 	}
-	if err := scan(bytes.NewReader(j.pending), f); err != nil {
+	if err := scan(bytes.NewReader(j.pending), f.add); err != nil {
 		return s, err
 	}
 	s.fold = f

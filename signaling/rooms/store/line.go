@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
@@ -60,11 +61,24 @@ func parseLine(b []byte) (line, error) {
 	return l, l.check()
 }
 
+// parseEntry reads an Entry that came from Redis. Errors wrap errLine.
+func parseEntry(s string) (room.Entry, error) {
+	if len(s) > maxLine {
+		return room.Entry{}, fmt.Errorf("%w: %d bytes", errLine, len(s))
+	}
+	var r record
+	if err := json.Unmarshal([]byte(s), &r.Entry); err != nil {
+		return room.Entry{}, fmt.Errorf("%w: %w", errLine, err)
+	}
+	r.Seq = 1 // of another Node: it says nothing here
+	return r.Entry, r.check()
+}
+
 func (r *record) check() error {
 	switch {
 	case r.Seq == 0 || r.Seq > 1<<53: // what a browser can count to
 		return fmt.Errorf("%w: seq %d", errLine, r.Seq)
-	case r.ID == "" || len(r.ID) > maxID:
+	case r.ID == "" || len(r.ID) > maxID || strings.ContainsFunc(r.ID, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return fmt.Errorf("%w: an id of %d bytes", errLine, len(r.ID))
 	case r.Kind == "":
 		return fmt.Errorf("%w: no kind", errLine)

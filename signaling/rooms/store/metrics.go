@@ -38,3 +38,45 @@ func (m *fileMetrics) register(reg prometheus.Registerer) error {
 	}
 	return nil
 }
+
+type redisMetrics struct {
+	up       prometheus.Gauge
+	sent     prometheus.Counter
+	received prometheus.Counter
+	resent   prometheus.Counter
+	garbage  prometheus.Counter
+	errors   prometheus.Counter
+	waiting  prometheus.Gauge
+	unsent   prometheus.Gauge
+}
+
+func newRedisMetrics() *redisMetrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "freshet", Subsystem: "rooms_redis", Name: name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "freshet", Subsystem: "rooms_redis", Name: name, Help: help})
+	}
+	return &redisMetrics{
+		up:       gauge("up", "Whether Redis answered last time."),
+		sent:     counter("sent_total", "Entries that Redis has taken, repetitions included."),
+		received: counter("received_total", "Entries of other nodes."),
+		resent:   counter("resent_total", "How often Redis had lost entries, and got them again."),
+		garbage:  counter("garbage_total", "What Redis held under our keys and was not ours."),
+		errors:   counter("errors_total", "Calls that Redis has not answered, or refused."),
+		waiting:  gauge("waiting_rooms", "Rooms with entries that other nodes have not been told of."),
+		unsent:   gauge("unsent_entries", "Entries that other nodes have not been told of, at most."),
+	}
+}
+
+func (m *redisMetrics) register(reg prometheus.Registerer) error {
+	if reg == nil {
+		return nil
+	}
+	for _, c := range []prometheus.Collector{m.up, m.sent, m.received, m.resent, m.garbage, m.errors, m.waiting, m.unsent} {
+		if err := reg.Register(c); err != nil {
+			return err //nolint:wrapcheck // NewRedis says where
+		}
+	}
+	return nil
+}
