@@ -254,7 +254,7 @@ test("texts and names are text", async () => {
 
 test("a drop loses nothing and doubles nothing", async () => {
   const proxy = await Proxy.start(server.port);
-  const page = await enter(browser, proxy.base, "hostile", "Dropped");
+  const page = await enter(browser, proxy.base, "drops", "Dropped");
   const other = await enter(browser, server.base, "drops", "Steady");
   const expected: string[] = [];
   const both = async (from: Page, text: string) => {
