@@ -53,8 +53,8 @@ func Errors() httpx.Table {
 		{Err: hub.ErrTooManyStreams, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},
 
 		{Err: room.ErrMalformed, Status: http.StatusBadRequest},
-		{Err: room.ErrBanned, Status: http.StatusForbidden},
-		{Err: room.ErrLocked, Status: http.StatusForbidden},
+		{Err: room.ErrBanned, Status: http.StatusForbidden, Code: "banned"},
+		{Err: room.ErrLocked, Status: http.StatusForbidden, Code: "locked"},
 		{Err: room.ErrFull, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrBusy, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrClosed, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},

@@ -62,6 +62,8 @@ export class FreshetRoom extends LitElement {
   readonly #announcer = new Announcer();
   #tick: ReturnType<typeof setInterval> | undefined;
   #toldSince = 0;
+  /** Whether the composer counts seconds down. */
+  #counting = false;
 
   constructor() {
     super();
@@ -153,7 +155,10 @@ export class FreshetRoom extends LitElement {
     this.#announce();
     if (this.told && Date.now() - this.#toldSince > 6000) this.told = "";
     const { model } = this;
-    if (model && (model.wait > 0 || model.chat.muted)) this.#composer?.requestUpdate();
+    const counting = model !== undefined && (model.wait > 0 || model.chat.muted !== undefined);
+    // Once more when the time is up.
+    if (counting || this.#counting) this.#composer?.requestUpdate();
+    this.#counting = counting;
   }
 
   #tell(text: string): void {
