@@ -228,7 +228,7 @@ func (b *book) ofPeople(now time.Time, name, stream string, all ...*Participant)
 func describe(v Visit) *Participant {
 	return &Participant{
 		SID: v.Session, Identity: v.Identity, Name: v.Name, State: active, IsPublisher: v.Publisher,
-		JoinedAt: v.Since.Unix(), JoinedAtMs: v.Since.UnixMilli(), Via: v.Via, Address: v.Address,
+		JoinedAt: v.Since.Unix(), JoinedAtMs: v.Since.UnixMilli(), Via: v.Via, Address: v.Address, UserAgent: v.UserAgent,
 	}
 }
 
