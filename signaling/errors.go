@@ -13,6 +13,7 @@ import (
 	"github.com/freshet-live/freshet/signaling/rooms"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 	"github.com/freshet-live/freshet/signaling/sdp"
+	"github.com/freshet-live/freshet/signaling/webhook"
 )
 
 // Challenges of a 401 and a 403 (RFC 6750 section 3.1).
@@ -36,6 +37,9 @@ func Errors() httpx.Table {
 		{Err: auth.ErrBadToken, Status: http.StatusUnauthorized, Code: "bad-token", Challenge: challengeBadToken},
 		{Err: auth.ErrForbidden, Status: http.StatusForbidden, Code: "forbidden", Challenge: challengeForbidden},
 		{Err: auth.ErrRevoked, Status: http.StatusForbidden, Code: "revoked"},
+
+		{Err: webhook.ErrDenied, Status: http.StatusForbidden, Code: "not-admitted"},
+		{Err: webhook.ErrNoAnswer, Status: http.StatusServiceUnavailable, Code: "no-admission", RetryAfter: busyWait},
 
 		{Err: sdp.ErrMalformed, Status: http.StatusBadRequest},
 		{Err: sdp.ErrUnsupported, Status: http.StatusUnprocessableEntity},

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/freshet-live/freshet/signaling/auth"
@@ -15,6 +17,17 @@ type access struct {
 	verifier atomic.Pointer[auth.Verifier]
 	// addresses are the keys that HLS addresses are signed with.
 	addresses atomic.Pointer[[][]byte]
+	// signing is what webhooks are signed with.
+	signing atomic.Pointer[signing]
+	// gated is set where an admission webhook decides who may watch: addresses
+	// then are signed on an open server too. It is set before set.
+	gated bool
+}
+
+// signing are the keys, and the name of the one that was configured first.
+type signing struct {
+	keys  auth.Keys
+	first string
 }
 
 func (a *access) set(pairs []string, log *slog.Logger) error {
@@ -27,7 +40,20 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 	}
 	a.verifier.Store(auth.NewVerifier(keys))
 	derived := keys.Derive("hls addresses")
+	if len(keys) == 0 && a.gated {
+		if old := a.addresses.Load(); old != nil {
+			derived = *old
+		} else {
+			derived = [][]byte{[]byte(rand.Text())}
+		}
+	}
 	a.addresses.Store(&derived)
+	sign := &signing{keys: keys}
+	if len(pairs) > 0 {
+		name, _, _ := strings.Cut(pairs[0], ":")
+		sign.first = strings.TrimSpace(name)
+	}
+	a.signing.Store(sign)
 	return nil
 }
 
@@ -51,14 +77,42 @@ func (a *access) Admin(r *http.Request) (auth.Grant, error) {
 	return a.verifier.Load().Admin(r)
 }
 
+// Operate decides who may change everything.
+func (a *access) Operate(r *http.Request) (auth.Grant, error) {
+	return a.verifier.Load().Operate(r)
+}
+
 // hlsAccess is access as package origin wants it.
-type hlsAccess struct{ *access }
+type hlsAccess struct {
+	*access
+	// ask asks the admission webhook.
+	ask func(*http.Request, auth.Grant) error
+}
 
 // View decides who may watch.
 func (a hlsAccess) View(r *http.Request, stream string) (identity string, err error) {
 	grant, err := a.Play(r, stream)
+	if err == nil {
+		err = a.ask(r, grant)
+	}
 	return grant.Identity, err
 }
 
 // Secrets returns what addresses are signed with, nothing on an open server.
 func (a hlsAccess) Secrets() [][]byte { return *a.addresses.Load() }
+
+// roomAccess is access as package rooms wants it.
+type roomAccess struct {
+	*access
+	// ask asks the admission webhook.
+	ask func(*http.Request, auth.Grant) error
+}
+
+// Room decides who may come into a Stream's Room.
+func (a roomAccess) Room(r *http.Request, stream string) (auth.Grant, error) {
+	grant, err := a.access.Room(r, stream)
+	if err == nil {
+		err = a.ask(r, grant)
+	}
+	return grant, err
+}

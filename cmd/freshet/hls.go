@@ -15,6 +15,7 @@ import (
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/webhook"
 )
 
 // hlsSettings is the block hls of the settings.
@@ -75,7 +76,7 @@ func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registe
 		return nil
 	}
 	s.origin, err = origin.New(origin.Config{
-		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
+		Site: site, Access: hlsAccess{&s.access, s.askAgain(webhook.Play, "hls")}, Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
 		Live: func(stream string) bool {
 			snap := s.hub.Stream(stream)
 			return snap != nil && snap.State == media.Live

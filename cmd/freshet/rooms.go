@@ -15,6 +15,7 @@ import (
 	"github.com/freshet-live/freshet/signaling/rooms"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 	"github.com/freshet-live/freshet/signaling/rooms/store"
+	"github.com/freshet-live/freshet/signaling/webhook"
 )
 
 // roomSettings is the block rooms of the settings.
@@ -62,7 +63,7 @@ func (s *server) openRooms(set *settings, site *httpx.Site, reg *prometheus.Regi
 	r := &set.Rooms
 	var err error
 	s.rooms, err = rooms.New(rooms.Config{
-		Site: site, Auth: &s.access,
+		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")},
 		Room:       room.Config{Node: set.Cluster.Node, History: r.History, Text: r.MaxMessage},
 		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress,
 	}, s.roomFiles, s.log, reg)
@@ -113,4 +114,5 @@ func (s *server) streamChanged(snap *media.Snapshot) {
 	if s.rooms != nil {
 		s.rooms.StreamChanged(snap)
 	}
+	s.hooks.StreamChanged(snap)
 }

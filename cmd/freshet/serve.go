@@ -31,6 +31,7 @@ import (
 	"github.com/freshet-live/freshet/signaling/rooms"
 	"github.com/freshet-live/freshet/signaling/rooms/store"
 	"github.com/freshet-live/freshet/signaling/session"
+	"github.com/freshet-live/freshet/signaling/webhook"
 	"github.com/freshet-live/freshet/signaling/whep"
 	"github.com/freshet-live/freshet/signaling/whip"
 	"github.com/freshet-live/freshet/web"
@@ -84,6 +85,9 @@ type server struct {
 	roomFiles *store.File
 	roomTemp  string // a folder to remove at the end, "" for none
 
+	hooks     *webhook.Dispatcher
+	admission *webhook.Admission
+
 	handler http.Handler // of public
 	ops     http.Handler // of admin
 	reload  func() error
@@ -100,6 +104,7 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.access.gated = set.Webhooks.Admission != ""
 	if err := s.access.set(set.Auth.Keys, log); err != nil {
 		return nil, err
 	}
@@ -118,6 +123,9 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.openWebhooks(set, reg); err != nil {
+		return nil, err
+	}
 	if err := s.openMedia(set, reg); err != nil {
 		return nil, err
 	}
@@ -192,7 +200,7 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 	servers := set.iceServers()
 	ice := func() []session.ICEServer { return servers }
 	s.whip = whip.New(whip.Config{
-		Site: site, Auth: &s.access, Publisher: whip.Server(s.ingest),
+		Site: site, Auth: &s.access, Ask: s.ask(webhook.Publish, "whip"), Publisher: whip.Server(s.ingest),
 		Candidates: candidates, ICEServers: ice, Log: s.log,
 	})
 	var playlist func(string) string
@@ -200,9 +208,11 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 		playlist = func(stream string) string { return "/hls/" + stream + "/index.m3u8" }
 	}
 	s.whep = whep.New(whep.Config{
-		Site: site, Auth: &s.access, Engine: whep.FanOut(s.engine), Streams: s.hub,
+		Site: site, Auth: &s.access, Ask: s.ask(webhook.Play, "whep"), Engine: whep.FanOut(s.engine), Streams: s.hub,
 		Candidates: candidates, ICEServers: ice, Playlist: playlist, Log: s.log,
 	})
+	s.whip.Sessions.Observer = s.hooks.Observe("whip", true)
+	s.whep.Sessions.Observer = s.hooks.Observe("whep", false)
 	control := &api.Handler{Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep}
 	if s.hls != nil {
 		control.Egress = egress{s.hls}
@@ -213,6 +223,7 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 	s.whep.Register(mux)
 	s.rooms.Register(mux)
 	control.Register(mux)
+	s.registerWebhooks(site, mux)
 	missing := []string{"/whip/", "/whep/", "/rooms/", "/api/"}
 	if s.origin != nil {
 		s.origin.Register(mux)
@@ -250,6 +261,10 @@ func (s *server) Close() error {
 
 // Run serves until ctx ends, then says goodbye to everybody.
 func (s *server) Run(ctx context.Context) error {
+	return s.runWithWebhooks(ctx, s.runAll)
+}
+
+func (s *server) runAll(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { return s.engine.Run(ctx) })

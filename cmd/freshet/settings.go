@@ -47,9 +47,10 @@ type settings struct {
 		ReconnectWindow time.Duration `yaml:"reconnect-window"`
 		MaxViewers      int           `yaml:"max-viewers"`
 	} `yaml:"stream"`
-	HLS   hlsSettings  `yaml:"hls"`
-	Rooms roomSettings `yaml:"rooms"`
-	Auth  struct {
+	HLS      hlsSettings     `yaml:"hls"`
+	Rooms    roomSettings    `yaml:"rooms"`
+	Webhooks webhookSettings `yaml:"webhooks"`
+	Auth     struct {
 		Keys []string `yaml:"keys"`
 	} `yaml:"auth"`
 	Log struct {
@@ -90,6 +91,7 @@ func defaultSettings() *settings {
 	s.Stream.ReconnectWindow = 30 * time.Second
 	s.HLS = defaultHLS()
 	s.Rooms = defaultRooms()
+	s.Webhooks = defaultWebhooks()
 	s.Log.Level = "info"
 	s.DataDir = "./data"
 	return s
@@ -204,6 +206,9 @@ func (s *settings) check() error {
 		return err
 	}
 	if err := s.Rooms.check(); err != nil {
+		return err
+	}
+	if err := s.Webhooks.check(s.Auth.Keys); err != nil {
 		return err
 	}
 	return s.checkOpen()

@@ -32,6 +32,9 @@ type Endpoint[P Peer] struct {
 	Sessions *Table[P]
 	// Authorize checks the request's token for a Stream.
 	Authorize func(r *http.Request, stream string) (auth.Grant, error)
+	// Ask asks whoever else has a say before a session is made; nil: nobody
+	// has.
+	Ask func(r *http.Request, g auth.Grant) error
 	// Candidates returns the values of the server's a=candidate lines.
 	Candidates func() []string
 	// ICEServers returns the servers that clients are told of; nil: none.
@@ -50,7 +53,7 @@ func (e *Endpoint[P]) RegisterSessions(mux *http.ServeMux) {
 func (e *Endpoint[P]) URL(s *Session[P]) string { return e.Path + s.Stream + "/" + s.ID }
 
 // Admit does what comes before the SDP (W4, W38): the stream's name, the
-// token, the media type and the body.
+// token, the media type, the body, and what others have to say.
 func (e *Endpoint[P]) Admit(w http.ResponseWriter, r *http.Request) (stream string, g auth.Grant, body []byte, err error) {
 	if stream, err = httpx.StreamName(r); err != nil {
 		return "", g, nil, err
@@ -61,8 +64,13 @@ func (e *Endpoint[P]) Admit(w http.ResponseWriter, r *http.Request) (stream stri
 	if err = httpx.RequireType(r, TypeSDP); err != nil {
 		return "", g, nil, err
 	}
-	body, err = httpx.ReadBody(w, r, httpx.MaxSDP)
+	if body, err = httpx.ReadBody(w, r, httpx.MaxSDP); err != nil {
+		return "", g, nil, err
+	}
 	g.Stream = stream
+	if e.Ask != nil {
+		err = e.Ask(r, g)
+	}
 	return stream, g, body, err
 }
 

@@ -287,6 +287,38 @@ func TestRestartStorm(t *testing.T) { // H13
 	require.Equal(t, http.StatusOK, g.do(http.MethodDelete, g.URL(g.session), "", nil).StatusCode, "can always leave")
 }
 
+// Others are asked once the token and the body are good, and only about new
+// sessions.
+func TestOthersHaveASay(t *testing.T) {
+	g := newRig()
+	var asked []string
+	refuse := httpx.Fail(http.StatusForbidden, "not you")
+	g.Ask = func(_ *http.Request, grant auth.Grant) error {
+		asked = append(asked, grant.Stream+" "+grant.Identity)
+		if grant.Identity == "mallory" {
+			return refuse
+		}
+		return nil
+	}
+	admit := func(token, contentType string) error {
+		r := httptest.NewRequest(http.MethodPost, "/whip/demo", strings.NewReader("v=0"))
+		r.SetPathValue("stream", "demo")
+		r.Header.Set("Authorization", token)
+		r.Header.Set("Content-Type", contentType)
+		_, _, _, err := g.Admit(httptest.NewRecorder(), r)
+		return err
+	}
+	require.ErrorIs(t, admit("", TypeSDP), errNoToken)
+	require.Error(t, admit("alice", "text/plain"))
+	require.Empty(t, asked)
+	require.NoError(t, admit("alice", TypeSDP))
+	require.ErrorIs(t, admit("mallory", TypeSDP), refuse)
+	require.Equal(t, []string{"demo alice", "demo mallory"}, asked)
+	require.Equal(t, http.StatusNoContent, g.patch(fragment("", ""), g.session.ETag()).StatusCode)
+	require.Equal(t, http.StatusOK, g.do(http.MethodDelete, g.URL(g.session), "", nil).StatusCode)
+	require.Len(t, asked, 2)
+}
+
 func TestEndedSessionsVanish(t *testing.T) { // W47
 	g := newRig()
 	g.session.Peer.Close(nil)

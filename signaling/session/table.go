@@ -112,14 +112,15 @@ func NewTable[P Peer]() *Table[P] {
 	return &Table[P]{sessions: map[string]*Session[P]{}}
 }
 
-// Run drops sessions that are over, until ctx ends. One sweep for all costs
-// less than a goroutine each.
+// Run drops sessions that are over, until ctx ends, when all of them have left.
+// One sweep for all costs less than a goroutine each.
 func (t *Table[P]) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			t.leave()
 			return nil
 		case <-tick.C:
 			t.sweep()
@@ -138,6 +139,16 @@ func (t *Table[P]) sweep() {
 	for _, i := range left {
 		t.Observer.Left(i)
 	}
+}
+
+// leave drops everybody: their connections end with the server.
+func (t *Table[P]) leave() {
+	t.mu.Lock()
+	for _, s := range t.sessions {
+		t.dropLocked(s)
+	}
+	t.mu.Unlock()
+	t.sweep()
 }
 
 // collect drops what is over and returns who has come and gone. A session that

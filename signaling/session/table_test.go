@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,20 @@ func (c *crowd) add(stream, identity string) *Session[*conn] {
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.Header.Set("User-Agent", strings.Repeat("x", 2*maxAgent))
 	return c.Add(r, auth.Grant{Stream: stream, Identity: identity}, newConn(), Offer{})
+}
+
+// The server's end is everybody's.
+func TestEverybodyLeavesWithTheServer(t *testing.T) {
+	c := newCrowd()
+	ann, _ := c.add("a", "ann"), c.add("a", "bob")
+	c.up[ann.Peer] = true
+	c.sweep()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, c.Run(ctx))
+	require.Equal(t, []string{"ann"}, c.joined)
+	require.Equal(t, []string{"ann"}, c.left)
+	require.Zero(t, c.Len())
 }
 
 // Who joined has left too, once each, however it ended; who never connected

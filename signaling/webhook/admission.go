@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -60,6 +61,10 @@ const (
 	DefaultAdmissionTimeout = 2 * time.Second
 
 	defaultWaiting = 1024
+	// saidTime is how long a yes holds for AskAgain, maxSaid how many are kept.
+	saidTime = 30 * time.Second
+	maxSaid  = 4096
+
 	admissionConns = 128
 	maxAnswer      = 64 << 10
 	admission      = "admission"
@@ -80,12 +85,16 @@ type Admission struct {
 	asking  map[Question]*call
 	waiting int
 	fuse    fuse
+	said    map[Question]time.Time // yes, up to when
 }
 
 // call is a Question on its way.
 type call struct {
 	done chan struct{}
-	err  error // of Ask; set before done closes
+	// Set before done closes: what Ask returns, and whether somebody has said
+	// yes.
+	err error
+	yes bool
 }
 
 // NewAdmission returns an Admission. Errors wrap ErrURL, or are those of the
@@ -104,7 +113,7 @@ func NewAdmission(cfg AdmissionConfig, signer Signer, log *slog.Logger, reg prom
 	}
 	a := &Admission{
 		cfg: cfg, client: newClient(admissionConns, cfg.Transport), signer: signer, log: log,
-		often: rate.Sometimes{Interval: logInterval}, asking: map[Question]*call{},
+		often: rate.Sometimes{Interval: logInterval}, asking: map[Question]*call{}, said: map[Question]time.Time{},
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "freshet", Subsystem: admission, Name: "answers_total",
 			Help: "Who wanted to publish or play, by what came of it: allowed, denied, failed or (too many wait, or the endpoint is in trouble) unasked.",
@@ -133,23 +142,57 @@ func (a *Admission) Ask(ctx context.Context, q Question) error {
 	if a.cfg.URL == "" {
 		return nil
 	}
+	_, err := a.wait(ctx, q)
+	return err
+}
+
+// wait is Ask, and tells whether somebody has said yes.
+func (a *Admission) wait(ctx context.Context, q Question) (yes bool, err error) {
 	c, mine, ok := a.enter(q)
 	if !ok {
 		a.answers.WithLabelValues(q.Action, "unasked").Inc()
-		return a.unanswered()
+		return false, a.unanswered()
 	}
 	defer a.leave()
 	if mine {
 		// The others wait for it too, so that it does not end with this client.
 		a.ask(context.WithoutCancel(ctx), q, c)
-		return c.err
+		return c.yes, c.err
 	}
 	select {
 	case <-c.done:
-		return c.err
+		return c.yes, c.err
 	case <-ctx.Done():
-		return fmt.Errorf("admission: %w", ctx.Err())
+		return false, fmt.Errorf("admission: %w", ctx.Err())
 	}
+}
+
+// AskAgain is Ask for what asks again and again on somebody's behalf, such as
+// a player that loads its playlists: a yes holds for half a minute.
+func (a *Admission) AskAgain(ctx context.Context, q Question) error {
+	if a.cfg.URL == "" {
+		return nil
+	}
+	now := time.Now()
+	a.mu.Lock()
+	until := a.said[q]
+	a.mu.Unlock()
+	if now.Before(until) {
+		return nil
+	}
+	if yes, err := a.wait(ctx, q); err != nil || !yes {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.said) >= maxSaid {
+		maps.DeleteFunc(a.said, func(_ Question, until time.Time) bool { return !now.Before(until) })
+	}
+	if len(a.said) >= maxSaid {
+		clear(a.said)
+	}
+	a.said[q] = now.Add(saidTime)
+	return nil
 }
 
 // enter joins whoever asks the same, or begins to ask. It is not ok when there
@@ -192,6 +235,8 @@ func (a *Admission) ask(ctx context.Context, q Question, c *call) {
 	case !allow:
 		answer = "denied"
 		c.err = fmt.Errorf("%w: %s", ErrDenied, reason)
+	default:
+		c.yes = true
 	}
 	a.answers.WithLabelValues(q.Action, answer).Inc()
 	a.mu.Lock()

@@ -144,6 +144,36 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	require.EqualValues(t, 3, arrived.Load(), "an answer is not kept")
 }
 
+// A player that comes again is not asked about again at once.
+func TestAYesHoldsForPlayers(t *testing.T) {
+	var arrived, status atomic.Int32
+	s := newSink(t, func(w http.ResponseWriter, _ *http.Request, _ authtest.Event) {
+		arrived.Add(1)
+		w.WriteHeader(int(status.Load()))
+	})
+	a := newAdmission(t, AdmissionConfig{URL: s.URL, FailOpen: true})
+	status.Store(http.StatusForbidden)
+	require.ErrorIs(t, a.AskAgain(t.Context(), ann), ErrDenied)
+	status.Store(http.StatusInternalServerError)
+	require.NoError(t, a.AskAgain(t.Context(), ann))
+	status.Store(http.StatusForbidden)
+	require.ErrorIs(t, a.AskAgain(t.Context(), ann), ErrDenied, "nobody has said yes")
+	status.Store(http.StatusOK)
+	require.NoError(t, a.AskAgain(t.Context(), ann))
+	status.Store(http.StatusForbidden)
+	require.NoError(t, a.AskAgain(t.Context(), ann))
+	require.EqualValues(t, 4, arrived.Load())
+	require.ErrorIs(t, a.Ask(t.Context(), ann), ErrDenied)
+	for i := range 2 * maxSaid {
+		a.said[Question{Identity: fmt.Sprint(i)}] = time.Now().Add(time.Hour)
+	}
+	other := ann
+	other.Identity = "bob"
+	status.Store(http.StatusOK)
+	require.NoError(t, a.AskAgain(t.Context(), other))
+	require.Len(t, a.said, 1)
+}
+
 // A client that goes away does not spoil it for the others.
 func TestTheFirstToAskMayLeave(t *testing.T) {
 	s, arrived, release := hanging(t)

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -105,10 +104,9 @@ func (b *book) left(now time.Time, v Visit) []*Event {
 	return b.full(now, v.Stream, c)
 }
 
-// message takes an Entry of a Room. Its author's address and a moderator's
-// reason stay here.
+// message takes an Entry of a Room.
 func (b *book) message(now time.Time, stream string, e room.Entry) []*Event {
-	e.Reason, e.Address = "", netip.Addr{}
+	e = e.Public()
 	event := b.event(now, RoomMessage, stream)
 	event.Message = &e
 	return []*Event{event}
@@ -228,7 +226,7 @@ func (b *book) ofPeople(now time.Time, name, stream string, all ...*Participant)
 func describe(v Visit) *Participant {
 	return &Participant{
 		SID: v.Session, Identity: v.Identity, Name: v.Name, State: active, IsPublisher: v.Publisher,
-		JoinedAt: v.Since.Unix(), JoinedAtMs: v.Since.UnixMilli(), Via: v.Via, Address: v.Address,
+		JoinedAt: v.Since.Unix(), JoinedAtMs: v.Since.UnixMilli(), Via: v.Via, Address: v.Address, UserAgent: v.UserAgent,
 	}
 }
 

@@ -296,12 +296,19 @@ func (d *Dispatcher) Left(v Visit) {
 	d.tell(func(now time.Time) []*Event { return d.book.left(now, v) })
 }
 
-// Said takes an Entry of a Room. Only what people say is passed on.
-func (d *Dispatcher) Said(stream string, e room.Entry) {
-	if !d.cfg.RoomMessages || e.Kind != room.Message && e.Kind != room.Announcement {
+// Said takes Entries of a Room. Only what people say is passed on.
+func (d *Dispatcher) Said(stream string, entries []room.Entry) {
+	if !d.cfg.RoomMessages {
 		return
 	}
-	d.tell(func(now time.Time) []*Event { return d.book.message(now, stream, e) })
+	d.tell(func(now time.Time) (events []*Event) {
+		for _, e := range entries {
+			if e.Kind == room.Message || e.Kind == room.Announcement {
+				events = append(events, d.book.message(now, stream, e)...)
+			}
+		}
+		return events
+	})
 }
 
 func (d *Dispatcher) tell(what func(now time.Time) []*Event) {

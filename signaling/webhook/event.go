@@ -71,9 +71,10 @@ type Participant struct {
 	IsPublisher bool  `json:"isPublisher,omitempty"`
 
 	// The rest is our own. Via is whip or whep; LeftAtMs is in ms since 1970.
-	Via      string `json:"via,omitempty"`
-	Address  string `json:"address,omitempty"`
-	LeftAtMs int64  `json:"leftAtMs,omitempty"`
+	Via       string `json:"via,omitempty"`
+	Address   string `json:"address,omitempty"`
+	UserAgent string `json:"userAgent,omitempty"`
+	LeftAtMs  int64  `json:"leftAtMs,omitempty"`
 }
 
 // Stream is the state of a Stream, in our own words.
@@ -94,6 +95,7 @@ type Visit struct {
 	Name     string
 	// Address is the client's, Via how it has come: whip or whep.
 	Address, Via string
+	UserAgent    string
 	Publisher    bool
 	Since        time.Time
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Auth    Authorizer
 	Engine  Engine
 	Streams Streams
+	// Ask asks whoever else has a say about a new session; nil: nobody has.
+	Ask func(r *http.Request, g auth.Grant) error
 	// Candidates returns the values of the server's a=candidate lines.
 	Candidates func() []string
 	// ICEServers returns the STUN and TURN servers for clients; nil: none.
@@ -65,7 +67,7 @@ func New(cfg Config) *Handler {
 	return &Handler{
 		Endpoint: session.Endpoint[*peer]{
 			Site: cfg.Site, Path: "/whep/", Sessions: sessions,
-			Authorize: cfg.Auth.Play, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
+			Authorize: cfg.Auth.Play, Ask: cfg.Ask, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
 		engine: cfg.Engine, streams: cfg.Streams, playlist: cfg.Playlist, log: cfg.Log,
 	}

@@ -55,6 +55,8 @@ type Config struct {
 	Site      *httpx.Site
 	Auth      Authorizer
 	Publisher Publisher
+	// Ask asks whoever else has a say about a new session; nil: nobody has.
+	Ask func(r *http.Request, g auth.Grant) error
 	// Candidates returns the values of the server's a=candidate lines.
 	Candidates func() []string
 	// ICEServers returns the STUN and TURN servers for clients; nil: none.
@@ -77,7 +79,7 @@ func New(cfg Config) *Handler {
 	return &Handler{
 		Endpoint: session.Endpoint[*peer]{
 			Site: cfg.Site, Path: "/whip/", Sessions: sessions,
-			Authorize: cfg.Auth.Publish, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
+			Authorize: cfg.Auth.Publish, Ask: cfg.Ask, Candidates: cfg.Candidates, ICEServers: cfg.ICEServers,
 		},
 		publisher: cfg.Publisher, log: cfg.Log,
 	}
