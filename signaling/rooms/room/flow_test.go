@@ -250,7 +250,7 @@ func TestNamesOfPeople(t *testing.T) {
 
 	r.Leave(start, 1)
 	r.Leave(start, 6)
-	done(t, do(t, r, start, 3, `{"type":"name","name":"Ann L"}`))
+	done(t, do(t, r, start, 3, `{"type":"name","name":"Ann Lee"}`)) // free by now
 	_, err := r.Join(start, Join{Conn: 9, Person: Person{Identity: strings.Repeat("x", 300)}})
 	require.ErrorIs(t, err, ErrMalformed)
 }

@@ -35,6 +35,39 @@ func TestEntriesOfOtherNodesComeOnce(t *testing.T) {
 	require.Empty(t, again.Drain(start).Entries)
 }
 
+// TestAPinMayComeBeforeWhatItShows: Nodes do not agree on an order.
+func TestAPinMayComeBeforeWhatItShows(t *testing.T) {
+	a, b := open(t), node("n2")
+	id := done(t, do(t, a, start, 1, `{"type":"message","text":"rules"}`)).Entry
+	said := a.Drain(start).Entries
+	done(t, do(t, a, start, 3, `{"type":"pin","target":"`+id+`"}`))
+	b.Merge(start, a.Drain(start).Entries)
+	require.Nil(t, b.Info(start).Pinned)
+	b.Merge(start, said)
+	require.Equal(t, "rules", b.Info(start).Pinned.Text)
+}
+
+// TestClearingIsLaterThanWhatIsThere: of the same millisecond, too.
+func TestClearingIsLaterThanWhatIsThere(t *testing.T) {
+	r := node("n1")
+	r.Merge(start, []Entry{{ID: "01ZZZZZZZZZZZZZZZZZZZZZZZZ", Kind: Announcement, At: start.UnixMilli(), Text: "x"}})
+	done(t, r.Act(start, nil, Command{Verb: Clear}))
+	said, _ := r.Messages("", 1)
+	require.Empty(t, said[0].Text)
+}
+
+// TestWhatWasAcknowledgedStaysSo: a client that repeats a command on two Nodes
+// gets from each what it has got from it before.
+func TestWhatWasAcknowledgedStaysSo(t *testing.T) {
+	a, b := open(t), open(t)
+	b.origin++
+	frame := `{"type":"message","id":"1","text":"x"}`
+	one, two := done(t, do(t, a, start, 1, frame)), done(t, do(t, b, start, 1, frame))
+	require.NotEqual(t, one.Entry, two.Entry)
+	a.Merge(start, b.Drain(start).Entries)
+	require.Equal(t, one.Entry, do(t, a, start, 1, frame).Entry)
+}
+
 func TestGarbageOfOtherNodesIsPassedOver(t *testing.T) {
 	r := node("n1")
 	good := Entry{ID: "01", Kind: Message, At: start.UnixMilli(), From: &Person{Identity: "x"}, Text: "x"}

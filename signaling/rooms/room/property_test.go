@@ -54,6 +54,7 @@ func (w *world) restart(i int) {
 // compact replaces a file by what the Room says that has to be kept.
 func (w *world) compact(i int) {
 	w.files[i].base, w.files[i].entries = w.rooms[i].Past(), nil
+	w.files[i].base.Audit = nil // what stands does not rest on it
 }
 
 // drain takes what a Node tells, and holds it against the rules.

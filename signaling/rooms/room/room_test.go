@@ -159,6 +159,8 @@ func TestSlowModeIsForViewers(t *testing.T) {
 	r.Leave(start, 1)
 	join(t, r, 9, "viewer", Viewer)
 	refused(t, do(t, r, start.Add(9*time.Second), 9, `{"type":"message","id":"1","text":"x"}`), "slow-mode")
+	no = refused(t, do(t, r, start.Add(-time.Hour), 9, `{"type":"message","id":"1","text":"x"}`), "slow-mode")
+	require.Equal(t, 10, no.RetryAfter(), "the clock was set back")
 	for c := range Conn(3) {
 		done(t, do(t, r, start, c+2, `{"type":"message","text":"x"}`))
 		done(t, do(t, r, start, c+2, `{"type":"message","text":"x"}`))
@@ -187,6 +189,7 @@ func TestATimeoutEndsByItself(t *testing.T) {
 	done(t, do(t, r, start, 3, `{"type":"unmute","target":"viewer"}`))
 	done(t, do(t, r, start, 1, `{"type":"message","text":"x"}`))
 	refused(t, do(t, r, start, 3, `{"type":"unmute","target":"viewer"}`), "unknown-target")
+	refused(t, r.Act(start, &Person{Identity: "root", Role: Operator}, Command{Verb: Mute, Target: "root"}), "forbidden")
 }
 
 func TestABanShutsOutAndEndsByTime(t *testing.T) {
@@ -287,6 +290,8 @@ func TestDeleting(t *testing.T) {
 	require.Empty(t, r.Audit(), "an author is no moderator")
 	done(t, do(t, r, start, 3, `{"type":"delete","target":"`+yours+`"}`))
 	require.Len(t, r.Audit(), 1)
+	require.Equal(t, r.Audit(), New("demo", Config{}, r.Past()).Audit())
+	require.Equal(t, r.Audit(), New("demo", Config{}, Past{Recent: r.log.held()}).Audit())
 	require.Zero(t, done(t, do(t, r, start, 3, `{"type":"delete","target":"`+yours+`"}`)).Seq, "once is enough")
 
 	for _, r := range []*Room{r, New("demo", Config{}, r.Past()), New("demo", Config{}, Past{Log: "x", Next: 5, Recent: r.Drain(start).Entries})} {
@@ -326,14 +331,18 @@ func TestAPinOutlivesTheLog(t *testing.T) {
 	id := done(t, do(t, r, start, 1, `{"type":"message","text":"rules"}`)).Entry
 	refused(t, do(t, r, start, 1, `{"type":"pin","target":"nothing"}`), "unknown-target")
 	done(t, do(t, r, start, 1, `{"type":"pin","target":"`+id+`"}`))
+	done(t, do(t, r, start, 1, `{"type":"mute","target":"late"}`))
 	for range 30 {
 		done(t, do(t, r, start, 1, `{"type":"message","text":"x"}`))
 	}
 	for range 2 {
 		w := join(t, r, 9, "late", Viewer)
 		require.Equal(t, "rules", w.Pinned.Text)
+		require.NotNil(t, w.Muted)
 		require.Len(t, w.Entries, 3)
-		r = New("demo", Config{Kept: 5, History: 3}, r.Past())
+		past := r.Past()
+		past.Audit = nil
+		r = New("demo", Config{Kept: 5, History: 3}, past)
 		join(t, r, 1, "host", Host)
 	}
 	done(t, do(t, r, start, 1, `{"type":"delete","target":"`+id+`"}`))
@@ -399,8 +408,11 @@ func TestBansAreBounded(t *testing.T) {
 	refused(t, r.Act(start, nil, Command{Verb: Ban, Target: "d"}), "unavailable")
 	done(t, r.Act(start, nil, Command{Verb: Ban, Target: "a"}))
 	done(t, r.Act(start.Add(11*time.Second), nil, Command{Verb: Ban, Target: "d"}))
+	done(t, r.Act(start.Add(11*time.Second), nil, Command{Verb: Unban, Target: "a"}))
+	r.Tick(start.Add(time.Minute))
+	require.Len(t, r.bans.of, 4, "an older ban may be on its way")
 	r.Tick(start.Add(2 * time.Hour))
-	require.Len(t, r.bans.of, 2)
+	require.Len(t, r.bans.of, 1)
 }
 
 func TestKicked(t *testing.T) {
