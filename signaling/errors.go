@@ -53,14 +53,14 @@ func Errors() httpx.Table {
 		{Err: hub.ErrTooManyStreams, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},
 
 		{Err: room.ErrMalformed, Status: http.StatusBadRequest},
-		{Err: room.ErrBanned, Status: http.StatusForbidden},
-		{Err: room.ErrLocked, Status: http.StatusForbidden},
+		{Err: room.ErrBanned, Status: http.StatusForbidden, Code: "banned"},
+		{Err: room.ErrLocked, Status: http.StatusForbidden, Code: "locked"},
 		{Err: room.ErrFull, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrBusy, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrClosed, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrTooMany, Status: http.StatusTooManyRequests, RetryAfter: fullWait},
-		{Err: rooms.ErrNoRoom, Status: http.StatusNotFound},
-		{Err: rooms.ErrNoEntry, Status: http.StatusNotFound},
+		{Err: rooms.ErrNoRoom, Status: http.StatusNotFound, Code: "no-room"},
+		{Err: rooms.ErrNoEntry, Status: http.StatusNotFound, Code: "no-message"},
 
 		// Nobody reads these two: the client hung up, or the server is stopping.
 		{Err: context.Canceled, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},

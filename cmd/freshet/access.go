@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/freshet-live/freshet/signaling/auth"
@@ -15,6 +16,10 @@ type access struct {
 	verifier atomic.Pointer[auth.Verifier]
 	// addresses are the keys that HLS addresses are signed with.
 	addresses atomic.Pointer[[][]byte]
+	// bars are what was revoked, and banned tells who is banned from a Stream's
+	// Room. Both are set before the first request.
+	bars   *auth.Bars
+	banned func(stream, identity string, addr netip.Addr) bool
 }
 
 func (a *access) set(pairs []string, log *slog.Logger) error {
@@ -25,7 +30,9 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 	if weak := keys.Weak(); len(weak) > 0 {
 		log.Warn("auth.keys: secrets of less than 32 characters can be guessed", "keys", weak)
 	}
-	a.verifier.Store(auth.NewVerifier(keys))
+	verifier := auth.NewVerifier(keys)
+	verifier.Bars = a.bars
+	a.verifier.Store(verifier)
 	derived := keys.Derive("hls addresses")
 	a.addresses.Store(&derived)
 	return nil
@@ -33,12 +40,12 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 
 // Publish decides who may publish.
 func (a *access) Publish(r *http.Request, stream string) (auth.Grant, error) {
-	return a.verifier.Load().Publish(r, stream)
+	return a.heed(a.verifier.Load().Publish(r, stream))
 }
 
 // Play decides who may watch.
 func (a *access) Play(r *http.Request, stream string) (auth.Grant, error) {
-	return a.verifier.Load().Play(r, stream)
+	return a.heed(a.verifier.Load().Play(r, stream))
 }
 
 // Room decides who may come into a Stream's Room.
@@ -57,7 +64,7 @@ type hlsAccess struct{ *access }
 // View decides who may watch.
 func (a hlsAccess) View(r *http.Request, stream string) (identity string, err error) {
 	grant, err := a.Play(r, stream)
-	return grant.Identity, err
+	return bearer(grant), err
 }
 
 // Secrets returns what addresses are signed with, nothing on an open server.

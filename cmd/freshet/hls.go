@@ -75,7 +75,7 @@ func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registe
 		return nil
 	}
 	s.origin, err = origin.New(origin.Config{
-		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
+		Site: site, Access: hlsAccess{&s.access}, Window: h.Window, PerViewer: h.PerViewer, Barred: s.access.Barred, Dir: filepath.Join(set.DataDir, "hls"),
 		Live: func(stream string) bool {
 			snap := s.hub.Stream(stream)
 			return snap != nil && snap.State == media.Live
