@@ -69,9 +69,11 @@ type Config struct {
 	// It must neither block nor keep the slice. Nil: nobody is.
 	OnEntries func(stream string, entries []room.Entry)
 
-	// stall and sectionSize are stallTime and fullSection, but for tests.
+	// stall, sectionSize and frames are stallTime, fullSection and
+	// framesPerSecond, but for tests.
 	stall       time.Duration
 	sectionSize int
+	frames      float64
 }
 
 const (
@@ -102,6 +104,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.sectionSize <= 0 {
 		c.sectionSize = fullSection
+	}
+	if c.frames <= 0 {
+		c.frames = framesPerSecond
 	}
 	if c.Room.Places <= 0 || c.Room.Places > c.MaxPerRoom {
 		c.Room.Places = c.MaxPerRoom

@@ -11,7 +11,7 @@ import (
 const (
 	// ownFrames bounds how many frames wait for one member alone: answers to its
 	// commands, which it has to read.
-	ownFrames = 64
+	ownFrames = 3 * frameBurst
 	// stallTime is how long one write may take, unless Config says otherwise.
 	stallTime = 10 * time.Second
 	// cutTime is how long a write that has begun may still take once a member

@@ -68,7 +68,7 @@ type socket struct {
 func newSocket(m *member, ws *websocket.Conn, deflate bool, now time.Time) *socket {
 	s := &socket{
 		member: m, conn: httpx.Unwrap(ws.NetConn()), ws: ws, deflate: deflate,
-		frames: rate.NewLimiter(framesPerSecond, frameBurst), written: make(chan struct{}),
+		frames: rate.NewLimiter(rate.Limit(m.keeper.h.cfg.frames), frameBurst), written: make(chan struct{}),
 		// Those who come together shall not all be pinged together.
 		pingAt: now.Add(pingEvery/2 + rand.N(pingEvery/2)),
 	}
