@@ -133,12 +133,14 @@ func TestAudioWithoutFFmpeg(t *testing.T) {
 
 // Silence goes where audio is missing, and nowhere else.
 func TestSilence(t *testing.T) {
-	var s silence
+	s := sent()
+	noon := time.Unix(0, 0)
 	second := func(n float64) segment.Sample {
 		return segment.Sample{Time: int64(n * segment.VideoTimescale), Wall: time.Unix(0, int64(n*1e9))}
 	}
 	require.Empty(t, s.fill(second(10)), "there was never any audio")
-	s.heard(segment.Sample{Time: 10 * segment.AudioTimescale})
+	require.Empty(t, s.alone(noon))
+	s.heard(noon, segment.Sample{Time: 10 * segment.AudioTimescale, Wall: time.Unix(10, 0)})
 	require.Empty(t, s.fill(second(10.3)))
 	out := s.fill(second(10.4))
 	require.Equal(t, int64(10.02*segment.AudioTimescale), out[0].Time)
@@ -146,4 +148,49 @@ func TestSilence(t *testing.T) {
 	require.Equal(t, time.Unix(10, 20_000_000), out[0].Wall)
 	require.Empty(t, s.fill(second(10.41)))
 	require.Len(t, s.fill(second(3600)), 5, "an hour is a new beginning")
+}
+
+// Where there are no pictures the time that passes tells what is missing.
+func TestSilenceOfSoundAlone(t *testing.T) {
+	s := sent()
+	noon := time.Unix(1000, 0)
+	s.heard(noon, segment.Sample{Time: 10 * segment.AudioTimescale, Wall: noon.Add(-time.Second)})
+	require.Empty(t, s.alone(noon.Add(290*time.Millisecond)))
+	out := s.alone(noon.Add(380 * time.Millisecond))
+	require.Len(t, out, 9)
+	require.Equal(t, int64(10.02*segment.AudioTimescale), out[0].Time)
+	require.Equal(t, noon.Add(-980*time.Millisecond), out[0].Wall)
+	late := out[8].Time + 960
+	s.heard(noon.Add(400*time.Millisecond), segment.Sample{Time: late, Wall: noon})
+	require.Empty(t, s.alone(noon.Add(600*time.Millisecond)))
+}
+
+// An ffmpeg that hangs keeps nobody from playing: there is silence meanwhile.
+func TestSoundOfHangingFFmpeg(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ffmpeg")
+	script := "#!/bin/sh\ncase \"$*\" in *pipe:*) ;; *) exec ffmpeg \"$@\";; esac\n" +
+		"if [ -e " + path + ".once ]; then exec sleep 1000; fi\n" +
+		"touch " + path + ".once\nexec 3<&0\nffmpeg \"$@\" <&3 &\nsleep 3\nkill -STOP $!\nwait\n"
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o700)) //nolint:gosec // it has to run
+	w := newWorld(t, worldOptions{ffmpeg: path, bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	w.broadcast("s", video(t, "", avc), sound())
+	w.until("s/audio/index.m3u8", `-9\.mp4`)
+	require.Contains(t, w.get("s/index.m3u8"), "mp4a.40.2", "it is still AAC")
+}
+
+// A publisher that comes back without sound has silence.
+func TestComesBackWithoutSound(t *testing.T) {
+	t.Parallel()
+	for name, ffmpeg := range map[string]string{"Opus": "", "AAC": "ffmpeg"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{ffmpeg: ffmpeg, bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+			stop := w.broadcast("s", video(t, "", avc), sound())
+			w.until("s/audio/index.m3u8", `-1\.mp4\n`)
+			stop()
+			w.broadcast("s", video(t, "", avc))
+			w.until("s/audio/index.m3u8", `(?s)#EXT-X-DISCONTINUITY\n.*mp4\n.*mp4\n`)
+		})
+	}
 }

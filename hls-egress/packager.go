@@ -39,18 +39,22 @@ type packager struct {
 	epoch    uint64
 	// gone is when the publisher was found to have gone, zero while one is
 	// there or once its media has ended.
-	gone    time.Time
-	tracks  map[*media.Layer]*track
-	order   []*track // in the order in which they came
-	rungs   rungs
-	table   []transcode.Rung // what is on offer
-	silence silence
+	gone   time.Time
+	tracks map[*media.Layer]*track
+	order  []*track // in the order in which they came
+	rungs  rungs
+	table  []transcode.Rung // what is on offer
+	// silence is for the publisher's sound, dry for what ffmpeg makes of it.
+	silence, dry silence
 	// wants is what the Subscription has declared; used is when somebody last
 	// asked for a playlist.
 	wants int
 	used  time.Time
 	// looked is when the demand was last looked at.
 	looked time.Time
+
+	// opened is since when players wait for sound, zero when they need not.
+	opened time.Time
 
 	renditions, offered []segment.Rendition
 	told                segment.Stats
@@ -73,6 +77,7 @@ func (b *Bridge) newPackager(name string) (*packager, error) {
 		open:   func(part, seg time.Duration) *origin.Stream { return b.origin.Open(name, part, seg) },
 		ladder: segment.NewLadder(b.cfg.Segment), timeline: segment.NewTimeline(),
 		tracks: map[*media.Layer]*track{}, rungs: rungs{}, wants: hub.WantAll,
+		silence: sent(), dry: made(),
 	}
 	sub, err := b.hub.Subscribe(name, &p.in, false)
 	if err != nil {
@@ -155,14 +160,34 @@ func (p *packager) write(now time.Time, t *track, fs []*media.Frame) {
 		}
 		p.deliver(now, t, s)
 		if t.layer.Kind == media.Audio {
-			p.silence.heard(s)
+			p.silence.heard(now, s)
 			continue
 		}
-		for _, quiet := range p.silence.fill(s) {
-			if a := p.audio(); a != nil {
-				p.deliver(now, a, quiet)
-			}
+		p.quiet(now, p.silence.fill(s))
+		if g := p.rungs[audioName]; g != nil && g.process != nil {
+			p.pass(now, p.dry.fill(s))
 		}
+	}
+}
+
+// quiet puts silence where a publisher sends no sound.
+func (p *packager) quiet(now time.Time, samples []segment.Sample) {
+	a := p.audio()
+	if a == nil { // this publisher has none, but one before it had
+		if p.rungs[audioName] == nil {
+			p.pass(now, samples)
+		}
+		return
+	}
+	for _, s := range samples {
+		p.deliver(now, a, s)
+	}
+}
+
+// pass gives samples to the rendition of sound as they are.
+func (p *packager) pass(now time.Time, samples []segment.Sample) {
+	for _, s := range samples {
+		p.emit(now, p.ladder.Write(now, audioName, s))
 	}
 }
 
@@ -209,6 +234,10 @@ func (p *packager) emit(now time.Time, out segment.Output) {
 			p.out.Dependent()
 		}
 		p.table = nil // on offer here too
+		if p.audio() != nil {
+			p.opened = now
+			p.out.Expect(audioName)
+		}
 	}
 	if len(out.Parts) > 0 || out.Renditions != nil {
 		if out.Renditions != nil {

@@ -16,6 +16,10 @@ const audioName = "audio"
 // attendEvery is how often a packager looks at what is asked for.
 const attendEvery = 100 * time.Millisecond
 
+// soundWait is how long players wait for the sound of a Stream that has begun:
+// on a busy machine ffmpeg takes a while to start.
+const soundWait = 4 * time.Second
+
 // retryRung is how long a rung that could not start or has failed rests.
 const retryRung = 5 * time.Second
 
@@ -76,11 +80,16 @@ func (p *packager) start(now time.Time, g *rung, source *track) bool {
 	return true
 }
 
-// transcoded takes a Sample from ffmpeg to the Ladder.
+// transcoded takes a Sample from ffmpeg to the Ladder. Where ffmpeg was started
+// anew nothing is interrupted: times go on, another encoder's parameters make
+// another section, and until there is a keyframe another rendition stands in.
 func (p *packager) transcoded(now time.Time, r result) {
 	g := p.rungs[r.rendition]
 	if g == nil || g.run != r.run || p.timeline.Over(g.spec.Kind, r.sample.Time) {
 		return
+	}
+	if r.rendition == audioName {
+		p.dry.heard(now, r.sample)
 	}
 	p.emit(now, p.ladder.Write(now, r.rendition, r.sample))
 }
@@ -204,11 +213,18 @@ func (p *packager) attend(now time.Time) {
 		return
 	}
 	p.looked = now
+	if len(p.order) == 1 && p.audio() != nil {
+		p.quiet(now, p.silence.alone(now))
+	}
 	p.offer(now)
 	if p.out == nil {
 		return
 	}
 	p.tell()
+	if !p.opened.IsZero() && now.Sub(p.opened) > soundWait {
+		p.opened = time.Time{}
+		p.out.Expect("")
+	}
 	for more := true; more; {
 		select {
 		case name := <-p.out.Demand():

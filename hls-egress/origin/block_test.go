@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet-live/freshet/hls-egress/hlstest"
 )
 
 // pending is a request that may have to wait.
@@ -299,4 +301,29 @@ func TestNewRun(t *testing.T) {
 		require.True(t, second.over())
 		require.True(t, old.over())
 	})
+}
+
+// Who comes before the sound waits for it, but not for ever.
+func TestExpectedRendition(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, 1, func(c *Config) { c.Live = func(string) bool { return true } })
+			r.p = hlstest.NewPackager(time.Now(), 1, false)
+			r.s.Expect("audio")
+			r.parts(11)
+			index, audio := r.start(t.Context(), "index.m3u8"), r.start(t.Context(), "audio/index.m3u8")
+			require.True(t, index.waits() && audio.waits())
+			require.Equal(t, http.StatusOK, r.get("v0/index.m3u8").StatusCode)
+			if comes {
+				r.p = hlstest.NewPackager(time.Now(), 1, true)
+				r.parts(11)
+			} else {
+				r.s.Expect("")
+			}
+			<-index.done
+			<-audio.done
+			require.Equal(t, comes, strings.Contains(index.rec.Body.String(), `URI="audio/index.m3u8"`))
+			require.Equal(t, comes, audio.rec.Code == http.StatusOK)
+		})
+	}
 }

@@ -29,6 +29,24 @@ func (s *Stream) Offer(rungs []segment.Rendition) {
 	s.o.changed.fire()
 }
 
+// Expect lets players wait for a rendition that is about to come: one that has
+// read the multivariant playlist without its sound would never have any. "" is
+// for none. It is called before the first Apply.
+func (s *Stream) Expect(name string) {
+	if old := s.expected.Swap(&name); old == nil || *old != name {
+		s.o.changed.fire()
+	}
+}
+
+// expects reports whether a rendition is about to come; "": any.
+func (s *Stream) expects(name string) bool {
+	want := s.expected.Load()
+	if want == nil || *want == "" || name != "" && name != *want {
+		return false
+	}
+	return !s.over() && !slices.ContainsFunc(s.offer.Load().present, func(r segment.Rendition) bool { return r.Name == *want })
+}
+
 // Demand tells the names of offered renditions that somebody asks for and that
 // do not run. While somebody waits, a name comes again every two seconds.
 func (s *Stream) Demand() <-chan string { return s.demand }
@@ -68,6 +86,9 @@ func (s *Stream) ask(r *rendition, now time.Time) {
 // multivariant writes the playlist for a viewer who comes now. The prefix goes
 // before each URI. It returns nil when there is nothing to play yet.
 func (s *Stream) multivariant(now time.Time, prefix string) []byte {
+	if s.expects("") {
+		return nil
+	}
 	o := s.offer.Load()
 	var all []playlist.Rendition
 	add := func(r segment.Rendition, onDemand bool) {

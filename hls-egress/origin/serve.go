@@ -202,7 +202,7 @@ func (o *Origin) find(q *request) (s *Stream, r *rendition, err error) {
 			return false, errNotHere
 		}
 		if r = (*s.renditions.Load())[q.at.rendition]; r == nil || r.gone.Load() && (!s.offers(r.name) || s.over()) {
-			if len(s.offer.Load().present) == 0 && o.pending(q.at.stream) {
+			if (len(s.offer.Load().present) == 0 || s.expects(q.at.rendition)) && o.pending(q.at.stream) {
 				return false, nil // its renditions are not known yet
 			}
 			return false, errNotHere

@@ -41,6 +41,7 @@ type Stream struct {
 
 	renditions atomic.Pointer[map[string]*rendition]
 	offer      atomic.Pointer[offer]
+	expected   atomic.Pointer[string] // the name of a rendition that is about to come
 	demand     chan string
 	used       atomic.Int64 // Unix nanoseconds of the last request for a playlist
 

@@ -69,6 +69,22 @@ func TestFirstSegment(t *testing.T) {
 	}
 }
 
+// What was captured before the first sender report gets the times that are
+// known when the stream begins.
+func TestFirstDates(t *testing.T) {
+	for _, reported := range []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond} {
+		w := newWorld(t, segment.Config{}, segment.AAC, simulcast()...)
+		w.guess, w.reported, w.keep = 480*time.Millisecond, reported, true
+		w.run(5 * time.Second)
+		w.good()
+		for _, p := range w.parts {
+			if p.Index == 0 {
+				require.WithinDuration(t, noon.Add(p.Time-10*time.Second), p.Wall, time.Millisecond, "%s %d", p.Rendition, p.MSN)
+			}
+		}
+	}
+}
+
 // A pause right after the first picture is not made into a part.
 func TestPauseAtTheStart(t *testing.T) {
 	w := newWorld(t, segment.Config{}, "opus", simulcast()...)

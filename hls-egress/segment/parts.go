@@ -30,6 +30,7 @@ func (l *Ladder) begin(t *track, c *cut) {
 		t.silent, l.dirty = time.Time{}, true
 	}
 	t.began, t.frames = t.queue[0].Time, 0
+	t.captured = c.wall.Add(t.duration(t.began) - fromCommon(c.at))
 	if t.video() && (t.frameRate == 0 || t.current == nil) {
 		if step := t.pace; step > 0 {
 			t.frameRate, l.dirty = usualRate(float64(t.scale)/float64(step)), true
@@ -204,7 +205,7 @@ func (l *Ladder) emit(t *track, last bool, now time.Time, out *Output) {
 	p := Part{
 		Rendition: t.spec.Name, MSN: t.msn, Index: t.index, Init: t.init,
 		Data: fragment(t.format, in, sequenceNumber(t.msn, t.index), t.open),
-		Time: t.duration(first.Time), Wall: first.Wall, Duration: t.duration(end) - t.duration(first.Time),
+		Time: t.duration(first.Time), Wall: t.captured.Add(t.duration(first.Time - t.began)), Duration: t.duration(end) - t.duration(first.Time),
 		Independent: first.Key, Last: last, Discontinuity: t.discont && t.index == 0, Ready: now,
 	}
 	if p.Duration > l.part {

@@ -114,7 +114,9 @@ func (l *Ladder) opens(c candidate) {
 	if !l.even(first.at) {
 		first = c
 	}
-	l.begins(cut{at: first.at, wall: first.wall, keyed: true, opens: first.at < c.at})
+	// The clock may have been a guess then, and is better known now.
+	wall := c.wall.Add(-fromCommon(c.at - first.at))
+	l.begins(cut{at: first.at, wall: wall, keyed: true, opens: first.at < c.at})
 	if first.at < c.at {
 		l.stats.Skew = fromCommon(c.skew)
 		l.cut(cut{at: c.at, wall: c.wall, keyed: true})

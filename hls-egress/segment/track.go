@@ -84,7 +84,10 @@ type track struct {
 	measured  bool
 	frames    int
 	began     int64 // where that segment began, in ticks
-	faults    *Stats
+	// captured is when that was captured: by its cut, so that all renditions say
+	// the same (L21).
+	captured time.Time
+	faults   *Stats
 }
 
 func newTrack(s Spec, faults *Stats) (*track, error) {

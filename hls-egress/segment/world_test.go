@@ -85,6 +85,9 @@ type world struct {
 	jitter   int64 // of the camera, in ticks
 	pause    func(at time.Duration) bool
 	keep     bool
+	// guess is how far off capture times are until the first sender report,
+	// which comes after reported.
+	guess, reported time.Duration
 }
 
 func layer(name string, rank int, sps []byte, size int) *encoder {
@@ -233,7 +236,11 @@ func (w *world) encode(e *encoder, at time.Duration) {
 }
 
 func (w *world) send(delay time.Duration, name string, s segment.Sample) {
-	w.transit = append(w.transit, arrival{s.Wall.Add(delay), name, s})
+	at := s.Wall.Add(delay)
+	if s.Wall.Before(noon.Add(w.reported)) {
+		s.Wall = s.Wall.Add(w.guess)
+	}
+	w.transit = append(w.transit, arrival{at, name, s})
 }
 
 func (w *world) deliver() {
