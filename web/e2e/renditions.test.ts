@@ -122,6 +122,7 @@ test("another publisher's layers are taken up", async () => {
     await recorded(page);
     const began = Date.now();
     end = await (height === 720 ? publishLayers(server.base, "clock") : publishSmall());
+    await page.bringToFront();
     await pictureHeight(page, height, 40_000);
     const took = Date.now() - began;
     const captures: number[] = [];
@@ -137,7 +138,7 @@ test("another publisher's layers are taken up", async () => {
         `${await black()} ms without a picture`,
     );
     expect(took).toBeLessThan(STRICT ? 10_000 : 40_000);
-    expect(lost).toBeLessThan(STRICT ? 120 : 5000);
+    expect(lost).toBeLessThan(STRICT ? 120 : 15_000);
     expect(await black()).toBe(0);
     await page.getByTestId("player").hover();
     await page.getByTestId("quality").click();
