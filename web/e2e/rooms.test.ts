@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./support/browser.ts";
+import { Gate } from "./support/gate.ts";
 import { goLive, picture, playerState } from "./support/pages.ts";
-import { Proxy } from "./support/proxy.ts";
 import { appearance, choose, enter, inRoom, noteMessages, said, say, sayRaw, texts } from "./support/rooms.ts";
 import { mintToken, Server } from "./support/server.ts";
 
@@ -194,7 +194,7 @@ const HOSTILE = [
   "[click](javascript:window.hacked=1) https://good.example/<svg onload=window.hacked=1>",
   "&lt;img src=x onerror=window.hacked=1&gt;",
   '"><iframe srcdoc="<script>top.hacked = 1</script>"></iframe>',
-  "{{constructor.constructor('window.hacked=1')()}} $\{window.hacked=1}",
+  "{{constructor.constructor('window.hacked=1')()}} $" + "{window.hacked=1}",
   "<!--?lit$123$--><a href=javascript:hacked=1 style=position:fixed>x</a>",
   "\u202egnp.exe https://example.com/\u202egpj.exe",
   "https://good.example@evil.example/ https://évil.example/",
@@ -253,8 +253,8 @@ test("texts and names are text", async () => {
 });
 
 test("a drop loses nothing and doubles nothing", async () => {
-  const proxy = await Proxy.start(server.port);
-  const page = await enter(browser, proxy.base, "drops", "Dropped");
+  const gate = await Gate.start(server.port);
+  const page = await enter(browser, gate.base, "drops", "Dropped");
   const other = await enter(browser, server.base, "drops", "Steady");
   const expected: string[] = [];
   const both = async (from: Page, text: string) => {
@@ -269,14 +269,14 @@ test("a drop loses nothing and doubles nothing", async () => {
     expected.push(own);
     await page.getByTestId("write").fill(own);
     await page.getByTestId("write").press("Enter");
-    proxy.cut();
+    gate.cut();
     await page.getByTestId("standing").waitFor();
     await both(other, `missed ${round}`);
     await said(other, `missed ${round}`).waitFor();
     const waiting = `said while away ${round}`;
     expected.push(waiting);
     await say(page, waiting);
-    proxy.mend();
+    gate.mend();
     await inRoom(page);
     await said(other, waiting).waitFor();
     await said(page, `missed ${round}`).waitFor();
@@ -285,7 +285,7 @@ test("a drop loses nothing and doubles nothing", async () => {
   const relevant = async (p: Page) => (await texts(p)).filter((t) => expected.includes(t));
   await expect.poll(async () => (await relevant(page)).toSorted()).toEqual(expected.toSorted());
   await expect.poll(async () => (await relevant(other)).toSorted()).toEqual(expected.toSorted());
-  await proxy.stop();
+  await gate.stop();
 });
 
 test("keys decide who moderates", async () => {

@@ -5,6 +5,9 @@ import { guestKey, modeOf, saveToken, streamOf, takeToken } from "../wire/access
 import { badName, copyRow, header, Page, tokenForm } from "./shell.ts";
 import { followKeyboard } from "./viewport.ts";
 
+/** The chat waits at most so long for the picture, in ms. */
+const CHAT_WAIT = 700;
+
 /** /watch/{stream}: the player, the room beside it, and what one does with a stream. */
 class WatchPage extends Page {
   static override properties = {
@@ -37,8 +40,17 @@ class WatchPage extends Page {
   }
 
   protected override firstUpdated(): void {
-    // The picture comes first: the chat is loaded when the player is under way.
-    setTimeout(() => void import("../room/room.ts"));
+    // The picture comes first: the chat is loaded when it is there, or when it takes its time.
+    const load = () => {
+      clearTimeout(timer);
+      this.removeEventListener("freshet-state", settled as EventListener);
+      void import("../room/room.ts");
+    };
+    const settled = (event: CustomEvent<{ state: string }>) => {
+      if (!["idle", "connecting"].includes(event.detail.state)) load();
+    };
+    const timer = setTimeout(load, CHAT_WAIT);
+    this.addEventListener("freshet-state", settled as EventListener);
   }
 
   protected override updated(_: PropertyValues): void {

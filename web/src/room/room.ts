@@ -172,6 +172,12 @@ export class FreshetRoom extends LitElement {
     if (changed.has("menu") && this.menu)
       this.renderRoot.querySelector<HTMLElement>('[role="menu"] button')?.focus();
     if (changed.has("panel") && this.panel) this.renderRoot.querySelector<HTMLElement>(".panel h3")?.focus();
+    // What was pressed is gone: the focus goes to what stands in its place.
+    if (changed.has("confirming") && this.panel) {
+      this.renderRoot
+        .querySelector<HTMLElement>(this.confirming ? ".sure button" : ".panel .danger")
+        ?.focus();
+    }
     const dialog = this.renderRoot.querySelector("dialog");
     if (changed.has("banning") && this.banning && !dialog?.open) dialog?.showModal();
     this.dataset.standing = this.model?.client.standing ?? "idle";

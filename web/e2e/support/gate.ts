@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** A way to the server that can be cut: TCP only, media goes past it. */
-export class Proxy {
+export class Gate {
   readonly #open = new Set<Socket>();
   #cut = false;
 
@@ -10,14 +10,14 @@ export class Proxy {
     private readonly server: Server,
   ) {}
 
-  static async start(port: number): Promise<Proxy> {
-    let proxy: Proxy | undefined;
-    const server = createServer((near) => proxy?.take(near, port));
+  static async start(port: number): Promise<Gate> {
+    let gate: Gate | undefined;
+    const server = createServer((near) => gate?.take(near, port));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     const own = typeof address === "object" && address ? address.port : 0;
-    proxy = new Proxy(`http://127.0.0.1:${own}`, server);
-    return proxy;
+    gate = new Gate(`http://127.0.0.1:${own}`, server);
+    return gate;
   }
 
   private take(near: Socket, port: number): void {
