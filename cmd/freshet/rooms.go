@@ -66,6 +66,7 @@ func (s *server) openRooms(set *settings, site *httpx.Site, reg *prometheus.Regi
 		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")},
 		Room:       room.Config{Node: set.Cluster.Node, History: r.History, Text: r.MaxMessage},
 		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress,
+		OnEntries: s.hooks.Said,
 	}, s.roomFiles, s.log, reg)
 	return err
 }
