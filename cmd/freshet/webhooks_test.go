@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/auth/authtest"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 // otherKey is in the configuration too; webhooks are signed by the first.
@@ -133,6 +136,32 @@ func TestTheServersEndIsTold(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "webhooks", "pending.jsonl"))
 }
 
+// What is said in a Room is told where that is wanted, once each.
+func TestMessagesAreTold(t *testing.T) {
+	url, got := hook(t, nil)
+	r := serve(t, []string{"FRESHET_AUTH_KEYS=" + key, "FRESHET_WEBHOOKS_URLS=" + url, "FRESHET_WEBHOOKS_ROOM_MESSAGES=true"},
+		"--data-dir", t.TempDir())
+	header := http.Header{"Authorization": {"Bearer " + token(t, "--stream", "x", "--identity", "ann")}}
+	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(r.base, "http")+"/rooms/x/ws", header)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	for range 2 { // the second is a repetition
+		require.NoError(t, conn.WriteJSON(map[string]any{"type": "message", "id": "a-1", "text": "<b>hello</b>"}))
+	}
+	require.NoError(t, conn.WriteJSON(map[string]any{"type": "message", "id": "a-2", "text": "bye"}))
+	for _, text := range []string{"<b>hello</b>", "bye"} {
+		e := take(t, got)
+		require.Equal(t, "room_message", e.Event)
+		require.Equal(t, "x", e.Room)
+		var body struct{ Message room.Entry }
+		require.NoError(t, json.Unmarshal(e.Body, &body))
+		require.Equal(t, text, body.Message.Text)
+		require.Equal(t, "ann", body.Message.From.Identity)
+		require.False(t, body.Message.Address.IsValid())
+	}
+	require.NoError(t, conn.Close())
+}
+
 // offer posts what is no offer, which is found out once one is admitted.
 func offer(t *testing.T, url, token string) (status int, body string, h http.Header) {
 	t.Helper()
@@ -184,6 +213,10 @@ func TestAdmission(t *testing.T) {
 		code, body = get(t, r.base+"/hls/x/index.m3u8", bearer)
 		require.Equal(t, http.StatusForbidden, code, body)
 		require.Contains(t, string(take(t, got).Body), `"action":"play","via":"hls"`)
+
+		code, body = get(t, r.base+"/rooms/x/events", bearer)
+		require.Equal(t, http.StatusForbidden, code, body)
+		require.Contains(t, string(take(t, got).Body), `"action":"play","via":"room"`)
 
 		status.Store(http.StatusOK)
 		code, body, _ = offer(t, r.base+"/whip/x", bearer)

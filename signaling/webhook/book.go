@@ -10,10 +10,12 @@ import (
 )
 
 const (
-	// batchTime is how long a viewer's coming or going waits for others, and
-	// batchSize how many share an Event.
+	// batchTime is how long a viewer's coming or going waits for others,
+	// batchSize how many share an Event, and batchText how much there may be of
+	// what they bring, in bytes: a token has room for very long names.
 	batchTime = time.Second
 	batchSize = 100
+	batchText = 24 << 10
 )
 
 // states of a participant, in LiveKit's words.
@@ -43,6 +45,7 @@ type broadcast struct {
 type batch struct {
 	first        time.Time
 	joined, left []*Participant
+	text         int
 }
 
 func newBook(node string, id func(prefix string) string) *book {
@@ -88,7 +91,7 @@ func (b *book) joined(now time.Time, v Visit) []*Event {
 	if v.Publisher {
 		return append(b.flush(now, v.Stream), b.ofPeople(now, ParticipantJoined, v.Stream, p))
 	}
-	c := b.batch(now, v.Stream)
+	c := b.batch(now, v)
 	c.joined = append(c.joined, p)
 	return b.full(now, v.Stream, c)
 }
@@ -99,7 +102,7 @@ func (b *book) left(now time.Time, v Visit) []*Event {
 	if v.Publisher {
 		return append(b.flush(now, v.Stream), b.ofPeople(now, ParticipantLeft, v.Stream, p))
 	}
-	c := b.batch(now, v.Stream)
+	c := b.batch(now, v)
 	c.left = append(c.left, p)
 	return b.full(now, v.Stream, c)
 }
@@ -158,17 +161,18 @@ func (b *book) waiting() []string {
 	return names
 }
 
-func (b *book) batch(now time.Time, stream string) *batch {
-	c := b.batches[stream]
+func (b *book) batch(now time.Time, v Visit) *batch {
+	c := b.batches[v.Stream]
 	if c == nil {
 		c = &batch{first: now}
-		b.batches[stream] = c
+		b.batches[v.Stream] = c
 	}
+	c.text += len(v.Identity) + len(v.Name) + len(v.UserAgent)
 	return c
 }
 
 func (b *book) full(now time.Time, stream string, c *batch) []*Event {
-	if len(c.joined) < batchSize && len(c.left) < batchSize {
+	if len(c.joined) < batchSize && len(c.left) < batchSize && c.text < batchText {
 		return nil
 	}
 	return b.flush(now, stream)

@@ -1,9 +1,11 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +101,27 @@ func TestViewersComeInBatches(t *testing.T) {
 		require.Empty(t, b.joined(t0, viewer(i)))
 	}
 	require.Len(t, b.joined(t0, viewer(1000))[0].Participants, batchSize, "a full one waits no longer")
+}
+
+// A batch with the longest names that a token has room for is still one line
+// of a file.
+func TestBatchesAreBounded(t *testing.T) {
+	b := newBook("", counting())
+	long := viewer(1)
+	long.Identity, long.Name = strings.Repeat("\x01", 8<<10), strings.Repeat("\x02", 8<<10)
+	require.Empty(t, b.joined(t0, long))
+	events := b.joined(t0, long)
+	require.Len(t, events, 1)
+	body, err := json.Marshal(events[0])
+	require.NoError(t, err)
+	require.Greater(t, len(body), 150_000)
+	var line bytes.Buffer
+	require.NoError(t, json.NewEncoder(&line).Encode(Letter{ID: "EV_1.r", Receiver: "r", Body: body}))
+	n := 0
+	bad, err := readLetters(&line, func(Letter) { n++ })
+	require.NoError(t, err)
+	require.Zero(t, bad)
+	require.Equal(t, 1, n)
 }
 
 // What viewers did is told before what came next.

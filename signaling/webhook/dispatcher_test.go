@@ -74,8 +74,11 @@ func TestABatchDoesNotWaitForOthers(t *testing.T) {
 }
 
 func TestTriesAgainUntilItIsTaken(t *testing.T) {
-	var n atomic.Int32
+	var n, redirected atomic.Int32
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request, _ authtest.Event) {
+		if r.URL.Path == "/elsewhere" {
+			redirected.Add(1)
+		}
 		switch n.Add(1) {
 		case 1:
 			w.WriteHeader(http.StatusInternalServerError)
@@ -101,6 +104,7 @@ func TestTriesAgainUntilItIsTaken(t *testing.T) {
 		require.Equal(t, got[0].ID, e.ID)
 		require.Equal(t, got[0].Body, e.Body)
 	}
+	require.Zero(t, redirected.Load(), "redirects are not followed")
 	change(d, "demo", media.Ended)
 	s.expect(t, RoomFinished)
 	stop()
@@ -229,7 +233,8 @@ func TestRestart(t *testing.T) {
 	change(d, "demo", media.Live)
 	id := s.expect(t, RoomStarted)[0].ID
 	stop()
-	change(d, "demo", media.Live) // nobody hears it any more
+	change(d, "demo", media.Live)
+	require.Equal(t, 2, d.receivers[0].queue.len(), "nobody hears it any more")
 
 	up.Store(true)
 	other := cfg
@@ -237,6 +242,7 @@ func TestRestart(t *testing.T) {
 	d, stop = started(t, cfg)
 	got := s.expect(t, RoomStarted, RoomFinished)
 	require.Equal(t, id, got[0].ID)
+	require.NoFileExists(t, filepath.Join(cfg.Dir, pendingFile))
 	stop()
 	require.Empty(t, deadOf(t, d))
 	require.Empty(t, s.got)

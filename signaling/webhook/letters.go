@@ -38,9 +38,9 @@ const (
 	deadFile    = "dead-letters.jsonl"
 	olderFile   = "dead-letters.1.jsonl"
 	pendingFile = "pending.jsonl"
-	// maxLine bounds one Letter in bytes; the largest Event that we make has a
-	// hundred people with long names.
-	maxLine = 256 << 10
+	// maxLine bounds one Letter in bytes. The largest is a batch of viewers of
+	// whose names each byte becomes an escape.
+	maxLine = 512 << 10
 	// private: Events tell who watches what, and from where.
 	fileMode, dirMode = 0o600, 0o700
 )

@@ -69,7 +69,8 @@ type queue struct {
 	seq          uint64
 	flying       int
 	failures     int       // in a row
-	pause        time.Time // nobody is sent anything before
+	pause        time.Time // nothing is sent before, while failures go on
+	asked        time.Time // nothing is sent before, as the receiver has asked
 	dropped      int       // since an item last told of it
 }
 
@@ -142,7 +143,7 @@ func (q *queue) next(now time.Time) (send, dead *item, again time.Time) {
 		q.remove(now, it)
 		return nil, it, time.Time{}
 	}
-	if at := later(l.ready, q.pause); at.After(now) {
+	if at := later(l.ready, later(q.pause, q.asked)); at.After(now) {
 		return nil, nil, at
 	}
 	if q.flying >= q.limits.Flying || q.failures >= calmAfter && q.flying > 0 {
@@ -212,7 +213,7 @@ func (q *queue) trouble(now, after time.Time) {
 	if q.failures >= calmAfter {
 		q.pause = now.Add(q.jitter(doubling(q.limits.First, calmLongest, q.failures-calmAfter)))
 	}
-	q.pause = later(q.pause, after)
+	q.asked = later(q.asked, after)
 }
 
 // fine notes that the receiver works. What waited for that goes on at once.

@@ -113,6 +113,7 @@ func TestATroubledReceiverIsSpared(t *testing.T) {
 	mustSend(t, q, now)
 	mustSend(t, q, now)
 	require.Equal(t, 5, q.len())
+	require.True(t, q.pause.IsZero())
 }
 
 func TestRetryAfterHoldsForAll(t *testing.T) {
@@ -122,7 +123,14 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 	until := t0.Add(30 * time.Second)
 	require.Nil(t, q.done(t0, mustSend(t, q, t0), failed, "status 429", until))
 	mustWait(t, q, t0, until)
-	require.Equal(t, "b", mustSend(t, q, until).id)
+	b := mustSend(t, q, until)
+	require.Equal(t, "b", b.id)
+	require.Nil(t, q.done(until, b, failed, "status 429", until.Add(time.Minute)))
+	later := until.Add(time.Minute)
+	a, b := mustSend(t, q, later), mustSend(t, q, later)
+	require.Nil(t, q.done(later, a, failed, "status 429", later.Add(time.Minute)))
+	require.Nil(t, q.done(later, b, taken, "", time.Time{}))
+	mustWait(t, q, later, later.Add(time.Minute)) // though another was still taken
 }
 
 func TestAFullQueueDropsBatchesFirst(t *testing.T) {
@@ -142,7 +150,8 @@ func TestAFullQueueDropsBatchesFirst(t *testing.T) {
 	require.Zero(t, dropped)
 	require.Nil(t, q.done(t0, flying, taken, "", time.Time{}))
 	require.JSONEq(t, `{"id":"x2","numDropped":1}`, string(mustSend(t, q, t0).body))
-	require.JSONEq(t, `{"id":"x3"}`, string(q.rest()[1].body), "told once")
+	require.Nil(t, q.done(t0, q.rest()[0], taken, "", time.Time{}))
+	require.JSONEq(t, `{"id":"x3"}`, string(mustSend(t, q, t0).body), "told once")
 }
 
 func TestAFullQueueCountsBytes(t *testing.T) {

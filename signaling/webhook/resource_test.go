@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -175,6 +177,18 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	kept = nil
 	require.NoError(t, d.each(func(l Letter) { kept = append(kept, l.ID) }))
 	require.Equal(t, []string{"EV_0199.r"}, kept)
+}
+
+// After a line that was torn the next one begins anew.
+func TestTornLines(t *testing.T) {
+	d := &letters{dir: t.TempDir(), max: 1000}
+	path := filepath.Join(d.dir, deadFile)
+	require.NoError(t, os.WriteFile(path, []byte(`{"id":"EV_1.r","rec`), 0o600))
+	require.NoError(t, d.add(Letter{ID: "EV_2.r", Receiver: "r", Body: json.RawMessage(`{}`)}))
+	require.NoError(t, d.add(Letter{ID: "EV_3.r", Receiver: "r", Body: json.RawMessage(`{}`)}))
+	var kept []string
+	require.NoError(t, d.each(func(l Letter) { kept = append(kept, l.ID) }))
+	require.Equal(t, []string{"EV_2.r", "EV_3.r"}, kept)
 }
 
 func FuzzReadLetters(f *testing.F) {
