@@ -25,9 +25,9 @@ type serveCmd struct {
 
 	Turn      *string `name:"turn.listen" placeholder:"HOST:PORT" help:"Not in this version; only off is accepted."`
 	DataDir   *string `name:"data-dir" placeholder:"DIR" help:"Where files go, such as HLS segments (default ./data)."`
-	Redis     *string `name:"cluster.redis" placeholder:"URL" help:"Not in this version; only an empty value is accepted."`
+	Redis     *string `name:"cluster.redis" placeholder:"URL" help:"Redis that shares rooms with other nodes, redis://HOST:PORT."`
 	Region    *string `name:"cluster.region" placeholder:"NAME" help:"Not used by this version."`
-	Node      *string `name:"cluster.node" placeholder:"NAME" help:"This node's name in the logs."`
+	Node      *string `name:"cluster.node" placeholder:"NAME" help:"This node's name, different on each (default: the host's name and some letters)."`
 	Advertise *string `name:"cluster.advertise" placeholder:"URL" help:"Not used by this version."`
 }
 

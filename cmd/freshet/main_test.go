@@ -218,8 +218,9 @@ func TestServeRefusesWithOneLine(t *testing.T) {
 			args: []string{"--admin.listen", "off", "--http.listen", "127.0.0.1:0", "--media.tcp-listen", busy.Addr().String()},
 			want: "media.tcp-listen",
 		},
-		"turn":    {args: []string{"--turn.listen", "127.0.0.1:3478"}, want: "turn.listen"},
-		"cluster": {args: []string{"--cluster.redis", "redis://x"}, want: "cluster.redis"},
+		"turn":  {args: []string{"--turn.listen", "127.0.0.1:3478"}, want: "turn.listen"},
+		"redis": {args: []string{"--cluster.redis", "http://x"}, want: "cluster.redis"},
+		"node":  {args: []string{"--cluster.node", "a b"}, want: "cluster.node"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, fail(t, c.environ, append([]string{"serve"}, c.args...)...), c.want)

@@ -60,13 +60,34 @@ func (s *server) openRooms(set *settings, site *httpx.Site, reg *prometheus.Regi
 	if err := s.openRoomFiles(filepath.Join(set.DataDir, "rooms"), reg); err != nil {
 		return err
 	}
+	s.roomStore = s.roomFiles
+	if set.Cluster.Redis != "" {
+		if err := s.shareRooms(set, reg); err != nil {
+			return err
+		}
+	}
 	r := &set.Rooms
 	var err error
 	s.rooms, err = rooms.New(rooms.Config{
 		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")},
 		Room:       room.Config{Node: set.Cluster.Node, History: r.History, Text: r.MaxMessage},
 		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress, OnBar: s.roomBar, OnEntries: s.hooks.Said,
-	}, s.roomFiles, s.log, reg)
+	}, s.roomStore, s.log, reg)
+	return err
+}
+
+// roomStore keeps Rooms: on this Node, or shared by several.
+type roomStore interface {
+	rooms.Store
+	Run(ctx context.Context) error
+}
+
+// shareRooms puts a Redis behind the files.
+func (s *server) shareRooms(set *settings, reg *prometheus.Registry) (err error) {
+	if s.redis, err = newRedis(set.Cluster.Redis); err != nil {
+		return err
+	}
+	s.roomStore, err = store.NewRedis(store.RedisConfig{Node: set.Cluster.Node}, s.redis, s.roomFiles, s.log, reg)
 	return err
 }
 
@@ -86,12 +107,15 @@ func (s *server) openRoomFiles(dir string, reg *prometheus.Registry) (err error)
 	return err
 }
 
-// closeRoomFiles gives the folder back.
-func (s *server) closeRoomFiles() error {
+// closeRooms gives the folder back.
+func (s *server) closeRooms() error {
 	if s.roomFiles == nil {
 		return nil
 	}
 	err := errors.Join(s.roomFiles.Close(), s.access.bars.Close())
+	if s.redis != nil {
+		err = errors.Join(err, s.redis.Close())
+	}
 	if s.roomTemp != "" {
 		err = errors.Join(err, os.RemoveAll(s.roomTemp))
 	}
@@ -103,10 +127,10 @@ func (s *server) runRooms(ctx context.Context) error {
 	files, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var g errgroup.Group
-	g.Go(func() error { return s.roomFiles.Run(files) })
+	g.Go(func() error { return s.roomStore.Run(files) })
 	err := s.rooms.Run(ctx)
 	stop()
-	return errors.Join(err, g.Wait(), s.closeRoomFiles())
+	return errors.Join(err, g.Wait(), s.closeRooms())
 }
 
 // streamChanged is told by the hub of each new Snapshot; it must not block.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	hlsegress "github.com/freshet-live/freshet/hls-egress"
@@ -82,7 +83,9 @@ type server struct {
 	rooms  *rooms.Handler
 
 	roomFiles *store.File
-	roomTemp  string // a folder to remove at the end, "" for none
+	roomStore roomStore
+	redis     redis.UniversalClient // nil: one Node
+	roomTemp  string                // a folder to remove at the end, "" for none
 
 	hooks     *webhook.Dispatcher
 	admission *webhook.Admission
@@ -253,7 +256,7 @@ func (s *server) Close() error {
 			errs = append(errs, l.Close())
 		}
 	}
-	return errors.Join(append(errs, s.closeRoomFiles())...)
+	return errors.Join(append(errs, s.closeRooms())...)
 }
 
 // Run serves until ctx ends, then says goodbye to everybody.

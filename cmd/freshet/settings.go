@@ -61,18 +61,21 @@ type settings struct {
 	DataDir  string `yaml:"data-dir"`
 	Insecure bool   `yaml:"insecure"`
 
-	// The settings below belong to parts that this version does not have.
-	// They are known, so that one command line fits every version: check
-	// refuses a TURN server or a Redis, the rest has no effect.
+	Cluster struct {
+		// Redis is what redisOptions reads; "" is one Node.
+		Redis string `yaml:"redis"`
+		// Node is different on each Node.
+		Node string `yaml:"node"`
+		// Region and Advertise have no effect yet.
+		Region    string `yaml:"region"`
+		Advertise string `yaml:"advertise"`
+	} `yaml:"cluster"`
+
+	// Turn belongs to a part that this version does not have. It is known, so
+	// that one command line fits every version; check refuses an address.
 	Turn struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"turn"`
-	Cluster struct {
-		Redis     string `yaml:"redis"`
-		Region    string `yaml:"region"`
-		Node      string `yaml:"node"`
-		Advertise string `yaml:"advertise"`
-	} `yaml:"cluster"`
 }
 
 type iceServer struct {
@@ -153,6 +156,9 @@ func (s *settings) complete() error {
 		}
 		s.Media.TCPListen = net.JoinHostPort(mediaHost, strconv.Itoa(next))
 	}
+	if err := s.completeCluster(); err != nil {
+		return err
+	}
 	return s.check()
 }
 
@@ -198,9 +204,6 @@ func (s *settings) check() error {
 	}
 	if !off(s.Turn.Listen) {
 		return errors.New("turn.listen: this version has no TURN server yet; leave it empty and name yours in media.ice-servers")
-	}
-	if s.Cluster.Redis != "" {
-		return errors.New("cluster.redis: this version runs on one node; leave it empty")
 	}
 	if err := s.HLS.check(); err != nil {
 		return err
