@@ -144,6 +144,7 @@ func (r *Room) spend(a *act) error {
 		}
 	default:
 	}
+	rate = rate.of(a.role)
 	if wait, ok := mine.take(a.now, rate); !ok {
 		err := refuse(ErrRate, "at most %d at once and %g a second in the long run", rate.Burst, rate.PerSecond)
 		err.Wait = wait

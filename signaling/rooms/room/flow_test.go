@@ -163,7 +163,7 @@ func TestARepetitionIsKnownAfterARestartAndOnAnotherNode(t *testing.T) {
 
 func TestRates(t *testing.T) {
 	r := open(t)
-	for range 20 {
+	for range 50 {
 		done(t, do(t, r, start, 1, `{"type":"message","text":"x"}`))
 	}
 	no := refused(t, do(t, r, start, 1, `{"type":"message","text":"x"}`), "rate")
@@ -178,7 +178,11 @@ func TestRates(t *testing.T) {
 	join(t, r, 1, "viewer", Viewer)
 	refused(t, do(t, r, start, 1, `{"type":"message","text":"x"}`), "rate")
 	done(t, do(t, r, start, 1, `{"type":"react","emoji":"🎉"}`)) // counts apart
-	done(t, do(t, r, start, 2, `{"type":"message","text":"x"}`))
+	for range 200 {
+		done(t, do(t, r, start, 2, `{"type":"message","text":"x"}`))
+	}
+	no = refused(t, do(t, r, start, 2, `{"type":"message","text":"x"}`), "rate")
+	require.Equal(t, 20*time.Millisecond, no.Wait)
 	done(t, do(t, r, start.Add(200*time.Millisecond), 1, `{"type":"message","text":"x"}`))
 	refused(t, do(t, r, start.Add(-time.Hour), 1, `{"type":"message","text":"x"}`), "rate")
 }
