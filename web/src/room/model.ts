@@ -11,7 +11,12 @@ export interface Picture {
   readonly captured: number | undefined;
   readonly path: "whep" | "hls";
   readonly atLive: boolean;
+  /** As data-state of the player. */
+  readonly state: string;
 }
+
+/** A player in one of these states shows a picture, though it may stand. */
+const SHOWING = ["live", "reconnecting"];
 
 export interface ModelEvents {
   /** Anything shown may have changed. */
@@ -89,7 +94,7 @@ export class RoomModel extends Emitter<ModelEvents> {
 
   /** When the picture was captured that the user sees. */
   get mediaTime(): number | undefined {
-    const time = this.picture ? this.picture.captured : this.clock();
+    const time = this.picture ? this.#captured : this.clock();
     return time === undefined ? undefined : Math.round(time);
   }
 
@@ -164,7 +169,12 @@ export class RoomModel extends Emitter<ModelEvents> {
     const now = Date.now();
     const live = picture?.atLive ?? true;
     const waits = picture && !(live && picture.path === "whep");
-    return { now, live, capture: waits ? picture.captured : undefined };
+    return { now, live, capture: waits ? this.#captured : undefined };
+  }
+
+  get #captured(): number | undefined {
+    const { picture } = this;
+    return picture && SHOWING.includes(picture.state) ? picture.captured : undefined;
   }
 
   #changed(changes: Changes): void {

@@ -88,6 +88,10 @@ describe("what is known of a room", () => {
     chat.read(NOW, events(message("a", { from: ann, at: NOW })));
     expect(chat.slowFor(NOW + 2500)).toBe(8);
     expect(chat.slowFor(NOW + 10_000)).toBe(0);
+    // By the server's clock, not by ours.
+    chat.skew = 3000;
+    expect(chat.slowFor(NOW + 2500)).toBe(5);
+    chat.skew = 0;
     chat.you = { ...chat.you, role: "host" };
     expect(chat.slowFor(NOW)).toBe(0);
   });

@@ -1,56 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { RoomClient, type Socket } from "../../src/room/client.ts";
+import { RoomClient } from "../../src/room/client.ts";
 import { closing } from "../../src/room/closing.ts";
 import { RequestError } from "../../src/wire/problem.ts";
-
-/** A server's side of the connections of one client. */
-class FakeWorld {
-  readonly sockets: FakeSocket[] = [];
-  refusal: RequestError | undefined;
-  asked: string[] = [];
-  connect = (url: string): Socket => {
-    const socket = new FakeSocket(url);
-    this.sockets.push(socket);
-    return socket;
-  };
-  ask = async (url: string) => {
-    this.asked.push(url);
-    return this.refusal;
-  };
-  random = () => 0.5;
-
-  get last(): FakeSocket {
-    return this.sockets.at(-1) as FakeSocket;
-  }
-}
-
-class FakeSocket implements Socket {
-  readonly sent: { type: string; id?: string; text?: string }[] = [];
-  closed = false;
-  onopen = null;
-  onmessage: Socket["onmessage"] = null;
-  onclose: Socket["onclose"] = null;
-  constructor(readonly url: string) {}
-  send(text: string): void {
-    this.sent.push(JSON.parse(text));
-  }
-  close(): void {
-    this.closed = true;
-  }
-  say(frame: object): void {
-    this.onmessage?.({ data: JSON.stringify(frame) });
-  }
-  hello(more: object = {}): void {
-    const you = { identity: "ann", name: "Ann", role: "viewer" };
-    this.say({ type: "hello", position: "log.1", you, may: ["message"], entries: [], ...more });
-  }
-  end(code: number, reason = ""): void {
-    this.onclose?.({ code, reason });
-  }
-  get query(): URLSearchParams {
-    return new URL(this.url).searchParams;
-  }
-}
+import { FakeWorld } from "./fake.ts";
 
 let world: FakeWorld;
 let client: RoomClient;
@@ -100,6 +52,11 @@ describe("room client", () => {
       await vi.advanceTimersByTimeAsync(1);
     }
     expect(world.sockets).toHaveLength(5);
+    // Once it was in, it is quick again.
+    world.last.hello();
+    world.last.end(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(world.sockets).toHaveLength(6);
   });
 
   test("sends what was not answered again, with the same id", async () => {
