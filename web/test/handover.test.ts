@@ -1,5 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { captureAt, mediaTimeOf, RtpClock } from "../src/player/capture.ts";
+import { Delay } from "../src/player/delay.ts";
 import { type Meeting, meets, PATIENCE, seam } from "../src/player/handover.ts";
 import { type HlsFacts, hlsAddress, hlsState, withToken } from "../src/player/hls-state.ts";
 import { behindBadge, behindText, readPlaylist, windowLength } from "../src/player/window.ts";
@@ -181,5 +182,27 @@ describe("the past", () => {
     expect(behindBadge(3665)).toBe("-1:01:05");
     expect(windowLength(undefined)).toBe(0);
     expect(windowLength({ start: T, end: T + 60_000 })).toBe(60);
+  });
+});
+
+describe("the delay of a trial", () => {
+  test("is corrected by the lead, seldom, and within what browsers take", () => {
+    vi.useFakeTimers();
+    const receiver: { jitterBufferTarget?: number | null } = {};
+    const connection = { getReceivers: () => [receiver] } as unknown as RTCPeerConnection;
+    const delay = new Delay(() => connection);
+    delay.set(500);
+    expect(receiver.jitterBufferTarget).toBe(500);
+    delay.correct(200);
+    expect(receiver.jitterBufferTarget).toBe(500);
+    vi.advanceTimersByTime(1000);
+    delay.correct(200);
+    expect(receiver.jitterBufferTarget).toBe(700);
+    vi.advanceTimersByTime(1000);
+    delay.correct(20);
+    expect(receiver.jitterBufferTarget).toBe(700);
+    delay.correct(-9000);
+    expect(receiver.jitterBufferTarget).toBe(null);
+    vi.useRealTimers();
   });
 });

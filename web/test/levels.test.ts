@@ -1,6 +1,6 @@
 import type Hls from "hls.js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Pilot } from "../src/player/pilot.ts";
+import { Levels } from "../src/player/levels.ts";
 import { type Rendition, Renditions } from "../src/player/renditions.ts";
 
 const Events = {
@@ -171,67 +171,53 @@ describe("the renditions that are offered", () => {
   });
 });
 
-describe("the pilot", () => {
+describe("the choice of the level", () => {
   const offered: Rendition[] = [
     { level: 0, bandwidth: 300_000, average: 200_000, height: 180 },
     { level: 2, bandwidth: 3_000_000, average: 2_000_000, height: 720 },
   ];
 
-  const begin = (ahead = 0.6) => {
-    vi.stubGlobal("devicePixelRatio", 1);
+  const begin = () => {
     const hls = new FakeHls();
     hls.levels = [level("0", 180, 300_000), level("1", 720, 4_000_000), level("2", 720, 3_000_000)];
-    hls.latestLevelDetails = { live: false, edge: 10, endSN: 5, fragments: [], partList: [] };
-    const buffered = { length: 1, start: () => 0, end: () => 10 + ahead };
-    const video = {
-      addEventListener: () => {},
-      removeEventListener: () => {},
-      buffered,
-      clientHeight: 720,
-      currentTime: 10,
-      playbackRate: 1,
-      readyState: 4,
-    };
-    const pilot = new Pilot(
-      hls.real,
-      video as unknown as HTMLVideoElement,
-      Events as unknown as typeof Hls.Events,
-      () => {},
-    );
-    pilot.start();
-    return { hls, pilot };
+    hls.latestLevelDetails = { endSN: 5, partList: [{ index: 8, fragment: { sn: 5 } }] };
+    return { hls, levels: new Levels(hls.real, Events as unknown as typeof Hls.Events) };
   };
+  const sight = { lines: 720, dry: false };
 
-  /** A whole segment has been loaded and appended. */
-  const segment = (hls: FakeHls, sn: number, ms: number) => {
-    const frag = { type: "main", sn, stats: { loading: { first: 0, end: ms }, loaded: 300_000 } };
-    hls.trigger(Events.FRAG_LOADED, { frag, part: null });
-    hls.trigger(Events.FRAG_BUFFERED, { frag, part: null });
-  };
-
-  afterEach(() => vi.unstubAllGlobals());
-
-  test("goes over to new renditions at the end of the segment, however long that takes", () => {
-    const { hls, pilot } = begin();
-    pilot.offered = offered.slice(0, 1);
-    vi.advanceTimersByTime(1000);
-    pilot.offered = offered;
-    // So much later that it has looked again.
-    vi.advanceTimersByTime(1900);
+  test("takes effect where a segment ends, however long that takes", () => {
+    const { hls, levels } = begin();
+    levels.offer(offered);
+    for (let now = 0; now < 4000; now += 500) levels.choose({ ...sight, now, buffer: 0.6 });
+    const frag = { type: "main", sn: 5 };
+    hls.trigger(Events.FRAG_BUFFERED, { frag, part: { index: 7 } });
+    hls.trigger(Events.FRAG_BUFFERED, { frag: { ...frag, type: "audio" }, part: { index: 8 } });
     expect(hls.switched).toEqual([]);
-    segment(hls, 5, 100);
+    hls.trigger(Events.FRAG_BUFFERED, { frag, part: { index: 8 } });
     expect(hls.switched).toEqual([2]);
-    pilot.stop();
   });
 
   test("leaves what is no longer offered for what is nearest to it", () => {
-    // Neither enough ahead nor enough measured for any other step.
-    const { hls, pilot } = begin(0.2);
+    const { hls, levels } = begin();
     hls.loadLevel = 1;
-    pilot.offered = offered;
-    vi.advanceTimersByTime(1000);
-    segment(hls, 5, 100_000);
+    levels.offer(offered);
+    // Neither enough ahead nor anything measured for another step.
+    levels.choose({ ...sight, now: 0, buffer: 0.2, dry: true });
     expect(hls.switched).toEqual([2]);
-    pilot.stop();
+  });
+
+  test("is what the viewer says, and does not go back to what could not be had", () => {
+    const { hls, levels } = begin();
+    levels.offer(offered);
+    levels.chosen = 0;
+    hls.loadLevel = 2;
+    levels.choose({ ...sight, now: 0, buffer: 10 });
+    expect(hls.switched).toEqual([0]);
+    levels.chosen = undefined;
+    levels.choose({ ...sight, now: 100, buffer: 0.2 });
+    hls.loadLevel = 2;
+    hls.trigger(Events.ERROR, { details: "levelLoadError" });
+    levels.choose({ ...sight, now: 200, buffer: 0.2, dry: true });
+    expect(hls.switched).toEqual([0]);
   });
 });

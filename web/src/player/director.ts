@@ -27,10 +27,6 @@ export interface DirectorEvents extends EngineEvents {
 
 /** How often the choice of the path is looked at, in ms. */
 const INTERVAL = 250;
-/** Within this, in ms, two pictures are as near to each other as frames can be. */
-const NEAR = 25;
-/** How often WHEP's delay is corrected, in ms: it takes effect slowly. */
-const CORRECTION = 1000;
 /** How long a picture that still plays, though badly, waits for LL-HLS to meet it, in ms. */
 const LEAVE = 1500;
 /** How long what is known of the window counts, in ms. */
@@ -48,9 +44,6 @@ export class Director extends Emitter<DirectorEvents> {
   #whepRuns = false;
   #past = false;
   #attached = false;
-  /** What WHEP is slowed down by, in ms, and since when. */
-  #slowed = 0;
-  #slowedAt = 0;
   #first = false;
   #began = 0;
   #quality: string | undefined;
@@ -248,7 +241,8 @@ export class Director extends Emitter<DirectorEvents> {
     if (whep && !this.#whepRuns) {
       this.#whepRuns = true;
       // A trial plays as late as what is seen, so that one frame can follow the other.
-      if (this.stage.shown === "hls" && this.engine.everLive) this.#slow((this.#hls?.behind ?? 0) * 1000);
+      if (this.stage.shown === "hls" && this.engine.everLive)
+        this.whep.delay.set((this.#hls?.behind ?? 0) * 1000);
       this.whep.start();
       if (this.#attached) this.whep.attach(this.stage.videos.whep);
     } else if (!whep && this.#whepRuns && this.stage.shown !== "whep" && !leaving) {
@@ -298,15 +292,7 @@ export class Director extends Emitter<DirectorEvents> {
   /** Brings a trial's picture to where LL-HLS is. */
   #meet(): void {
     const { lead } = this.stage;
-    const due = performance.now() - this.#slowedAt >= CORRECTION;
-    if (!this.#whepRuns || this.stage.shown !== "hls" || lead === undefined || !due) return;
-    if (Math.abs(lead) > NEAR) this.#slow(this.#slowed + lead);
-  }
-
-  #slow(ms: number): void {
-    this.#slowed = ms;
-    this.#slowedAt = performance.now();
-    this.whep.delay.set(ms);
+    if (this.#whepRuns && this.stage.shown === "hls" && lead !== undefined) this.whep.delay.correct(lead);
   }
 
   #over(path: Path, seam: Seam | undefined): void {

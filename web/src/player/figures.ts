@@ -125,7 +125,7 @@ export function hlsFigures(
   return {
     ...plainFigures(video, pilot.behind, before),
     buffer: pilot.buffer,
-    throughput: pilot.throughput,
+    throughput: pilot.levels.throughput,
     unstuck: pilot.unstuck,
     fps: level?.frameRate ?? 0,
     videoBitrate: level?.averageBitrate ?? 0,

@@ -72,7 +72,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
   }
 
   get chosen(): string | undefined {
-    const level = this.#pilot?.level;
+    const level = this.#pilot?.levels.chosen;
     return level === undefined ? undefined : this.qualities.find((q) => q.level === level)?.id;
   }
 
@@ -101,7 +101,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const found = this.qualities.find((q) => q.id === id);
     this.#quality = found?.label;
     if (!this.#pilot) return;
-    this.#pilot.level = found?.level;
+    this.#pilot.levels.chosen = found?.level;
     this.emit("change", undefined);
   }
 
@@ -181,7 +181,7 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const pilot = this.#pilot;
     if (!pilot) return;
     this.#offered(false);
-    hls.loadLevel = pilot.first ?? 0;
+    hls.loadLevel = pilot.levels.first(pilot.lines);
     hls.startLoad(-1);
     const from = this.#from;
     pilot.placed = from !== undefined;
@@ -210,8 +210,8 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
       this.open();
       return;
     }
-    pilot.offered = this.#renditions?.offered ?? [];
-    pilot.level = this.qualities.find((q) => q.label === this.#quality)?.level;
+    pilot.levels.offer(this.#renditions?.offered ?? []);
+    pilot.levels.chosen = this.qualities.find((q) => q.label === this.#quality)?.level;
     this.emit("change", undefined);
   }
 

@@ -1,10 +1,9 @@
 import type Hls from "hls.js";
-import type { Fragment, LevelDetails, Part } from "hls.js";
-import { AbrController, firstRung, fitting, ThroughputMeter } from "./abr.ts";
+import type { LevelDetails } from "hls.js";
 import { captureAt, type DatedFragment, mediaTimeOf } from "./capture.ts";
+import { Levels } from "./levels.ts";
 import { LiveClock } from "./live-clock.ts";
 import { RateController } from "./rate.ts";
-import type { Rendition } from "./renditions.ts";
 import { StuckDetector } from "./stuck.ts";
 
 /** How often it looks, in ms. */
@@ -18,10 +17,6 @@ const BEGINNING = 2500;
 const JUMP_REST = 700;
 /** What a jump leaves ahead of the playhead, in seconds. */
 const LANDING = 0.25;
-/** With so much ahead, in seconds, a change of level needs no care. */
-const AMPLE = 3;
-/** A segment that does not end within this, in ms, is not waited for. */
-const PATIENCE = 5000;
 /**
  * A viewer who wants live and is so much behind it, in seconds, for so long, in
  * ms, is brought back by a jump. A new level's place in time is a guess at first.
@@ -31,27 +26,20 @@ const BEHIND_REST = 1000;
 
 /**
  * Sits beside an hls.js instance and does what that does not do well so near
- * to live: the playback rate, the choice of the level, and getting it going
- * again when it stops loading.
+ * to live: the playback rate, the choice of the level (Levels), and getting it
+ * going again when it stops loading.
  */
 export class Pilot {
   readonly clock = new LiveClock();
   readonly rates = new RateController();
-  readonly #abr = new AbrController();
-  readonly #meter = new ThroughputMeter();
+  readonly levels: Levels;
   readonly #stuck = new StuckDetector();
-  /** What there is to choose from, from the lowest. */
-  #offered: readonly Rendition[] = [];
-  /** hls.js's index of what the viewer has chosen; undefined is automatic. */
-  level: number | undefined;
   stalls = 0;
   /** How often hls.js had to be helped out of its dead-lock. */
   unstuck = 0;
   #following = true;
   #loading = 0;
   #ticks = 0;
-  #wanted: number | undefined;
-  #wantedSince = 0;
   /** The place to begin at was chosen: it is not moved nearer to live. */
   placed = false;
   #begun = 0;
@@ -65,22 +53,16 @@ export class Pilot {
     readonly events: typeof Hls.Events,
     readonly looked: () => void,
   ) {
+    this.levels = new Levels(hls, events);
     hls.on(events.FRAG_LOADING, (_, { frag }) => {
       if (frag.type === "main") this.#loading = performance.now();
     });
-    hls.on(events.FRAG_LOADED, (_, { frag, part }) => {
-      const { loading, loaded } = (part ?? frag).stats;
-      this.#meter.note(performance.now(), loaded, loading.end - loading.first);
+    hls.on(events.FRAG_LOADED, (_, { frag }) => {
       if (frag.type === "main") this.#loading = 0;
     });
-    hls.on(events.FRAG_BUFFERED, (_, { frag, part }) => {
-      if (frag.type === "main" && this.#endsSegment(frag, part)) this.#switch();
-    });
     hls.on(events.LEVEL_UPDATED, (_, { details }) => this.#heard(details));
-    hls.on(events.ERROR, (_, { frag, details }) => {
+    hls.on(events.ERROR, (_, { frag }) => {
       if (frag?.type === "main") this.#loading = 0;
-      // hls.js may have left a level that cannot be had: not to be led back there.
-      if (details !== "aborted") this.#wanted = undefined;
     });
   }
 
@@ -145,26 +127,9 @@ export class Pilot {
     return 0;
   }
 
-  /** Measured throughput in bit/s. */
-  get throughput(): number | undefined {
-    return this.#meter.estimate(performance.now());
-  }
-
   /** Lines of the screen that the picture fills; everything while it has no size. */
   get lines(): number {
     return this.video.clientHeight * devicePixelRatio || Number.POSITIVE_INFINITY;
-  }
-
-  /** Tells what there is to choose from, from the lowest. */
-  set offered(offered: readonly Rendition[]) {
-    const highest = this.#offered.at(-1);
-    this.#offered = offered;
-    this.#abr.offered(highest === undefined || highest.level === this.hls.loadLevel);
-  }
-
-  /** The level to begin with. */
-  get first(): number | undefined {
-    return this.level ?? this.#offered[firstRung(this.#offered, undefined, this.lines)]?.level;
   }
 
   readonly #waiting = () => {
@@ -172,7 +137,7 @@ export class Pilot {
     if (this.video.seeking || this.video.played.length === 0 || this.video.paused) return;
     this.stalls++;
     this.rates.stalled(performance.now());
-    this.#abr.stalled();
+    this.levels.stalled();
   };
 
   #heard(details: LevelDetails): void {
@@ -185,16 +150,21 @@ export class Pilot {
     const { video } = this;
     const details = this.hls.latestLevelDetails;
     if (!details || video.readyState === 0) return;
-    const behind = this.behind;
-    if (this.#following && details.live && behind !== undefined) {
-      this.#jump(now, behind);
-      this.#catchUp(now, behind);
-      const rate = this.rates.rate({ now, behind, buffer: this.buffer });
-      if (video.playbackRate !== rate) video.playbackRate = rate;
-    }
+    const behind = this.#following && details.live ? this.behind : undefined;
+    const rate = behind === undefined ? 1 : this.#near(now, behind);
+    if (video.playbackRate !== rate) video.playbackRate = rate;
     this.#unlock(now, details);
-    if (++this.#ticks % 5 === 0) this.#choose(now);
+    if (++this.#ticks % 5 === 0) {
+      this.levels.choose({ now, buffer: this.buffer, lines: this.lines, dry: video.readyState < 3 });
+    }
     this.looked();
+  }
+
+  /** Keeps a viewer who wants live near it; the result is the playback rate. */
+  #near(now: number, behind: number): number {
+    this.#jump(now, behind);
+    this.#catchUp(now, behind);
+    return this.rates.rate({ now, behind, buffer: this.buffer });
   }
 
   /** In the first moments, what has come in late is skipped, before anybody is used to it. */
@@ -230,40 +200,5 @@ export class Pilot {
     if (!this.#stuck.look({ now, bufferEnd, edge: details.edge, loading })) return;
     this.unstuck++;
     this.video.currentTime += NUDGE;
-  }
-
-  #choose(now: number): void {
-    const rungs = this.#offered;
-    const loads = this.hls.loadLevel;
-    if (rungs.length === 0 || loads < 0) return;
-    const { throughput: estimate, buffer, lines } = this;
-    // What was decided holds until a segment ends, though it does not play yet.
-    const current = this.#rung(this.#wanted ?? loads);
-    this.#wanted =
-      this.level ?? rungs[this.#abr.choose(rungs, { now, current, estimate, buffer, lines })]?.level;
-    if (this.#wanted === loads) this.#wantedSince = now;
-    // With seconds in the buffer hls.js finds a seam by itself, and a picture that stands has none.
-    const free = buffer > AMPLE || this.video.readyState < 3;
-    if (free || now - this.#wantedSince > PATIENCE) this.#switch();
-  }
-
-  /** The rung of a level, or the nearest to it where that is no longer offered. */
-  #rung(level: number): number {
-    const found = this.#offered.findIndex((r) => r.level === level);
-    return found >= 0 ? found : fitting(this.#offered, this.hls.levels[level]?.bitrate ?? 0);
-  }
-
-  /** Goes over to the wanted level, without a gap where a segment ends: only there all levels have a keyframe. */
-  #switch(): void {
-    if (this.#wanted === undefined || this.#wanted === this.hls.loadLevel) return;
-    this.hls.nextLevel = this.#wanted;
-  }
-
-  /** Whether what was buffered is a whole segment, or the last part of one. */
-  #endsSegment(frag: Fragment, part: Part | null): boolean {
-    const details = this.hls.latestLevelDetails;
-    if (!part || !details) return true;
-    const parts = (details.partList ?? []).filter((p) => p.fragment.sn === frag.sn);
-    return Number(frag.sn) <= details.endSN && part.index >= (parts.at(-1)?.index ?? 0);
   }
 }
