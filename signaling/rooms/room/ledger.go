@@ -22,7 +22,7 @@ type ledger struct {
 
 // metFactor is how many times more ids are remembered than Entries are held, so
 // that what other Nodes send again is known.
-const metFactor = 8
+const metFactor = 4
 
 // maxSeq is where JavaScript ends to count, and more than any Room has.
 const maxSeq = 1 << 53

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -230,4 +231,37 @@ func TestARoomTakesWhateverIsKept(t *testing.T) {
 	got, ok := r.Since(w.Position)
 	require.True(t, ok)
 	require.Len(t, got, 1)
+}
+
+// FuzzMerge takes what may be in Redis, and what may be in a file.
+func FuzzMerge(f *testing.F) {
+	f.Add([]byte(`[{"id":"01","kind":"message","at":1790000000000,"from":{"identity":"a"},"text":"x"},{"id":"02","kind":"pinned","at":1,"target":"01"}]`))
+	f.Add([]byte(`[{"seq":1,"id":"01","kind":"banned","at":5,"target":"a","address":"192.0.2.1"},{"seq":2,"id":"02","kind":"unbanned","at":6,"target":"a"}]`))
+	f.Add([]byte(`[{"seq":3,"id":"01","kind":"changed","at":5,"settings":{"slowMode":5,"locked":true}},{"seq":3,"id":"03","kind":"cleared","at":9}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var entries []Entry
+		if json.Unmarshal(b, &entries) != nil {
+			return
+		}
+		r := New("demo", Config{Kept: 4, Bans: 2}, Past{Standing: entries, Recent: entries, Audit: entries})
+		r.Drain(start)
+		for _, r := range []*Room{node("n1"), r} {
+			last := r.log.last
+			join(t, r, 1, "host", Host)
+			r.Merge(start, entries)
+			r.Others(start, "n2", People{Count: len(entries), List: []Person{{"a", "b", Host}}})
+			for _, e := range r.Drain(start).Entries {
+				last++
+				require.Equal(t, last, e.Seq)
+			}
+			r.Tick(start)
+			if p := r.Act(start, nil, Command{Verb: Clear}); p.Refused != nil {
+				t.Fatal(p.Refused)
+			}
+			for _, e := range r.log.held() {
+				require.True(t, !spoken(e.Kind) || e.Text == "" || e.At > start.Add(ahead).UnixMilli(), "cleared")
+			}
+			New("demo", Config{}, r.Past())
+		}
+	})
 }

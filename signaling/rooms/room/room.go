@@ -33,7 +33,7 @@ type ack struct {
 // Whatever people do, it holds at most: Config.Places connections; 20,000
 // identities that have left, for two minutes or as long as it is locked, looked
 // at by Tick; addresses for as long as something counts against one; twice
-// Config.Kept Entries and Config.Audit of moderators, eight ids for each Entry
+// Config.Kept Entries and Config.Audit of moderators, four ids for each Entry
 // kept; 8192 accepted commands and as many times of a last Message; Config.Bans
 // bans and as many mutes (twice that when other Nodes send them); 64 different
 // reactions; 1000 other Nodes with 100 people each.
