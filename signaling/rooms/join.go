@@ -40,7 +40,7 @@ func RoleOf(g auth.Grant, r *http.Request) room.Role {
 func visitor(g auth.Grant, r *http.Request) room.Join {
 	j := room.Join{
 		Person: room.Person{Identity: g.Identity, Name: g.Name, Role: RoleOf(g, r)},
-		Write:  g.PublishData, Hidden: g.Hidden, Named: g.Name != "", Address: g.Address,
+		Write:  g.PublishData, Hidden: g.Hidden, Named: g.Name != "", Address: g.Address, Token: g.TokenID,
 		Resume: parameter(r, "resume"),
 	}
 	if !j.Named {

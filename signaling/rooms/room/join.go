@@ -65,7 +65,7 @@ func (r *Room) wasIn(now time.Time, resume string) bool {
 // enter adds the connection to its member, and settles the name.
 func (r *Room) enter(j *Join) *link {
 	m := r.crowd.member(j.Person.Identity)
-	l := &link{id: j.Conn, member: m, role: j.Person.Role, write: j.Write, hidden: j.Hidden, named: j.Named, address: j.Address}
+	l := &link{id: j.Conn, member: m, role: j.Person.Role, write: j.Write, hidden: j.Hidden, named: j.Named, address: j.Address, token: j.Token}
 	m.links = append(m.links, l)
 	m.address = j.Address
 	r.crowd.links[j.Conn] = l
@@ -137,7 +137,10 @@ func (r *Room) cut(now time.Time, l *link, code int, reason string) {
 func (r *Room) Kick(now time.Time, reason string, match func(Join) bool) int {
 	n := 0
 	for _, l := range r.crowd.links {
-		j := Join{Conn: l.id, Person: l.member.person(), Write: l.write, Hidden: l.hidden, Named: l.named, Address: l.address}
+		j := Join{
+			Conn: l.id, Person: l.member.person(), Write: l.write, Hidden: l.hidden, Named: l.named,
+			Address: l.address, Token: l.token,
+		}
 		j.Person.Role = l.role
 		if match(j) {
 			r.cut(now, l, CloseKicked, reason)

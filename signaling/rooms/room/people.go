@@ -24,6 +24,8 @@ type Join struct {
 	// people that are shown; Named says that the name is the token's, and stays.
 	Write, Hidden, Named bool
 	Address              netip.Addr
+	// Token names the access token, "" for none; it is for Kick.
+	Token string
 	// Resume is the position up to which the client has read, "" when it has not.
 	Resume string
 }
@@ -49,6 +51,7 @@ type link struct {
 	role                 Role
 	write, hidden, named bool
 	address              netip.Addr
+	token                string
 }
 
 // member is one identity: here, or gone not long ago.
