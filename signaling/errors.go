@@ -63,8 +63,8 @@ func Errors() httpx.Table {
 		{Err: rooms.ErrBusy, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrClosed, Status: http.StatusServiceUnavailable, RetryAfter: fullWait},
 		{Err: rooms.ErrTooMany, Status: http.StatusTooManyRequests, RetryAfter: fullWait},
-		{Err: rooms.ErrNoRoom, Status: http.StatusNotFound},
-		{Err: rooms.ErrNoEntry, Status: http.StatusNotFound},
+		{Err: rooms.ErrNoRoom, Status: http.StatusNotFound, Code: "no-room"},
+		{Err: rooms.ErrNoEntry, Status: http.StatusNotFound, Code: "no-message"},
 
 		// Nobody reads these two: the client hung up, or the server is stopping.
 		{Err: context.Canceled, Status: http.StatusServiceUnavailable, RetryAfter: busyWait},

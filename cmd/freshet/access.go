@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -22,6 +23,10 @@ type access struct {
 	// gated is set where an admission webhook decides who may watch: addresses
 	// then are signed on an open server too. It is set before set.
 	gated bool
+	// bars are what was revoked, and banned tells who is banned from a Stream's
+	// Room. Both are set before the first request.
+	bars   *auth.Bars
+	banned func(stream, identity string, addr netip.Addr) bool
 }
 
 // signing are the keys, and the name of the one that was configured first.
@@ -38,7 +43,9 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 	if weak := keys.Weak(); len(weak) > 0 {
 		log.Warn("auth.keys: secrets of less than 32 characters can be guessed", "keys", weak)
 	}
-	a.verifier.Store(auth.NewVerifier(keys))
+	verifier := auth.NewVerifier(keys)
+	verifier.Bars = a.bars
+	a.verifier.Store(verifier)
 	derived := keys.Derive("hls addresses")
 	if len(keys) == 0 && a.gated {
 		if old := a.addresses.Load(); old != nil {
@@ -59,12 +66,12 @@ func (a *access) set(pairs []string, log *slog.Logger) error {
 
 // Publish decides who may publish.
 func (a *access) Publish(r *http.Request, stream string) (auth.Grant, error) {
-	return a.verifier.Load().Publish(r, stream)
+	return a.heed(a.verifier.Load().Publish(r, stream))
 }
 
 // Play decides who may watch.
 func (a *access) Play(r *http.Request, stream string) (auth.Grant, error) {
-	return a.verifier.Load().Play(r, stream)
+	return a.heed(a.verifier.Load().Play(r, stream))
 }
 
 // Room decides who may come into a Stream's Room.
@@ -95,7 +102,7 @@ func (a hlsAccess) View(r *http.Request, stream string) (identity string, err er
 	if err == nil {
 		err = a.ask(r, grant)
 	}
-	return grant.Identity, err
+	return bearer(grant), err
 }
 
 // Secrets returns what addresses are signed with, nothing on an open server.

@@ -76,7 +76,8 @@ func (s *server) openHLS(set *settings, site *httpx.Site, reg prometheus.Registe
 		return nil
 	}
 	s.origin, err = origin.New(origin.Config{
-		Site: site, Access: hlsAccess{&s.access, s.askAgain(webhook.Play, "hls")}, Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
+		Site: site, Access: hlsAccess{&s.access, s.askAgain(webhook.Play, "hls")}, Barred: s.access.Barred,
+		Window: h.Window, PerViewer: h.PerViewer, Dir: filepath.Join(set.DataDir, "hls"),
 		Live: func(stream string) bool {
 			snap := s.hub.Stream(stream)
 			return snap != nil && snap.State == media.Live

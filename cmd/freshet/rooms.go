@@ -65,7 +65,7 @@ func (s *server) openRooms(set *settings, site *httpx.Site, reg *prometheus.Regi
 	s.rooms, err = rooms.New(rooms.Config{
 		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")},
 		Room:       room.Config{Node: set.Cluster.Node, History: r.History, Text: r.MaxMessage},
-		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress,
+		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress, OnBar: s.roomBar,
 	}, s.roomFiles, s.log, reg)
 	return err
 }
@@ -91,7 +91,7 @@ func (s *server) closeRoomFiles() error {
 	if s.roomFiles == nil {
 		return nil
 	}
-	err := s.roomFiles.Close()
+	err := errors.Join(s.roomFiles.Close(), s.access.bars.Close())
 	if s.roomTemp != "" {
 		err = errors.Join(err, os.RemoveAll(s.roomTemp))
 	}

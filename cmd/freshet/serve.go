@@ -27,7 +27,6 @@ import (
 	"github.com/freshet-live/freshet/sfu/hub"
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling"
-	"github.com/freshet-live/freshet/signaling/api"
 	"github.com/freshet-live/freshet/signaling/rooms"
 	"github.com/freshet-live/freshet/signaling/rooms/store"
 	"github.com/freshet-live/freshet/signaling/session"
@@ -142,6 +141,9 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openRooms(set, site, reg); err != nil {
 		return nil, err
 	}
+	if err := s.openBars(set); err != nil {
+		return nil, err
+	}
 	s.handler = s.routes(set, site, pages)
 	s.ops = opsHandler(reg)
 	return s, nil
@@ -213,16 +215,12 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 	})
 	s.whip.Sessions.Observer = s.hooks.Observe("whip", true)
 	s.whep.Sessions.Observer = s.hooks.Observe("whep", false)
-	control := &api.Handler{Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep}
-	if s.hls != nil {
-		control.Egress = egress{s.hls}
-	}
 
 	mux := http.NewServeMux()
 	s.whip.Register(mux)
 	s.whep.Register(mux)
 	s.rooms.Register(mux)
-	control.Register(mux)
+	s.openControl(site).Register(mux)
 	s.registerWebhooks(site, mux)
 	missing := []string{"/whip/", "/whep/", "/rooms/", "/api/"}
 	if s.origin != nil {

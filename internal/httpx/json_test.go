@@ -26,7 +26,7 @@ func TestDecodeExact(t *testing.T) {
 	require.NoError(t, httpx.DecodeExact([]byte(" {\"name\":\"a\",\"ttl\":3,\"tags\":[],\"deep\":{\"on\":true}}\n"), &f))
 	require.Equal(t, 3, f.TTL)
 	for body, want := range map[string][2]string{
-		`{"nmae":"a"}`:          {httpx.CodeUnknownField, `there is no field "nmae"`},
+		`{"nick":"a"}`:          {httpx.CodeUnknownField, `there is no field "nick"`},
 		`{"deep":{"off":true}}`: {httpx.CodeUnknownField, `there is no field "off"`},
 		`{"ttl":"3"}`:           {httpx.CodeWrongType, "the field ttl must be a whole number, not string"},
 		`{"ttl":1.5}`:           {httpx.CodeWrongType, "the field ttl must be a whole number, not number 1.5"},

@@ -4,6 +4,8 @@ package api
 import (
 	"context"
 	_ "embed" // the description
+	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/sfu/rtc"
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/session"
 )
 
 // description is the API in OpenAPI's words.
@@ -19,9 +22,17 @@ import (
 //go:embed openapi.yaml
 var description []byte
 
-// Authorizer decides who may look at all streams.
+// Authorizer decides who may do what. Errors are those of package auth.
 type Authorizer interface {
+	// Admin is asked for those who look, Operate for those who change.
 	Admin(r *http.Request) (auth.Grant, error)
+	Operate(r *http.Request) (auth.Grant, error)
+	// Moderate is asked for those who moderate a Stream's Room.
+	Moderate(r *http.Request, stream string) (auth.Grant, error)
+	// Inspect tells whose a token is.
+	Inspect(token string) (auth.Grant, error)
+	// Mint makes a token; "" on a server that needs none.
+	Mint(o auth.MintOptions) (string, error)
 }
 
 // Streams is the hub, as far as the API needs it.
@@ -29,6 +40,8 @@ type Streams interface {
 	// Stream returns nil for a name that is not in use.
 	Stream(name string) *media.Snapshot
 	Streams() []*media.Snapshot
+	// End ends a Stream and reports whether there was anything to end.
+	End(name string, reason error) bool
 }
 
 // Publishers knows the publishing sessions.
@@ -36,12 +49,29 @@ type Publishers interface {
 	// Publisher returns the session that sends to a Stream, and false when
 	// there is none.
 	Publisher(stream string) (since time.Time, stats rtc.SessionStats, ok bool)
+	// Infos returns who publishes, longest here first.
+	Infos(stream string) []session.Info
+	// Stats returns false for a session that is over.
+	Stats(stream, id string) (rtc.SessionStats, bool)
+	// End ends the sessions that match and returns how many there were.
+	End(match func(session.Info) bool, reason error) int
 }
 
 // Viewers knows the viewers' sessions.
 type Viewers interface {
 	// EachViewer calls f for the viewers of a Stream, longest here first.
 	EachViewer(stream string, f func(since time.Time, stats fanout.ViewerStats))
+	// Infos, Stats and End are as those of Publishers.
+	Infos(stream string) []session.Info
+	Stats(stream, id string) (fanout.ViewerStats, bool)
+	End(match func(session.Info) bool, reason error) int
+}
+
+// Bars keep out whom the operator does not want, as *auth.Bars do.
+type Bars interface {
+	Add(bar auth.Bar, now time.Time) (auth.Bar, error)
+	Lift(id string, now time.Time) (bool, error)
+	List(now time.Time) []auth.Bar
 }
 
 // Egress knows which Streams are served as LL-HLS.
@@ -57,63 +87,48 @@ type Handler struct {
 	Streams    Streams
 	Publishers Publishers
 	Viewers    Viewers
+	Bars       Bars
+	// Rooms, Records and Guests are nil when there are no Rooms.
+	Rooms   Rooms
+	Records Records
+	Guests  Guests
 	// Egress is nil when there is no HLS.
 	Egress Egress
 	// Ready returns why the server cannot do its work at present, nil when it
 	// can; a nil function means that it always can.
 	Ready func(ctx context.Context) error
+	Log   *slog.Logger
+
+	replies replies
+}
+
+// routes are all resources, for Register and for the description's test.
+func (h *Handler) routes() map[string]httpx.Methods {
+	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
+	all := map[string]httpx.Methods{}
+	if h.Rooms != nil {
+		all = h.roomRoutes()
+	}
+	maps.Copy(all, map[string]httpx.Methods{
+		"/api/v1/streams":                             {get: h.list, post: h.post(h.Auth.Operate, h.createStream)},
+		"/api/v1/streams/{stream}":                    {get: h.detail, del: h.endStream},
+		"/api/v1/streams/{stream}/tokens":             {post: h.post(h.Auth.Operate, h.createToken)},
+		"/api/v1/streams/{stream}/sessions":           {get: h.listSessions},
+		"/api/v1/streams/{stream}/sessions/{session}": {get: h.getSession, del: h.kick},
+		"/api/v1/revocations":                         {get: h.listRevocations, post: h.post(h.Auth.Operate, h.revoke)},
+		"/api/v1/revocations/{revocation}":            {get: h.getRevocation, del: h.lift},
+		"/api/v1/openapi.yaml":                        {get: describeAPI},
+	})
+	return all
 }
 
 // Register puts the resources into a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
-	mux.Handle("/api/v1/streams", h.Site.Resource(httpx.Methods{http.MethodGet: h.list}))
-	mux.Handle("/api/v1/streams/{stream}", h.Site.Resource(httpx.Methods{http.MethodGet: h.detail}))
-	mux.Handle("/api/v1/openapi.yaml", h.Site.Resource(httpx.Methods{http.MethodGet: describeAPI}))
+	for path, methods := range h.routes() {
+		mux.Handle(path, h.Site.Resource(methods))
+	}
 	mux.Handle("/livez", h.Site.Resource(httpx.Methods{http.MethodGet: live}))
 	mux.Handle("/readyz", h.Site.Resource(httpx.Methods{http.MethodGet: h.ready}))
-}
-
-func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.Auth.Admin(r); err != nil {
-		return err
-	}
-	all := h.Streams.Streams()
-	list := List{Streams: make([]Stream, 0, len(all))}
-	for _, snap := range all {
-		list.Streams = append(list.Streams, h.stream(snap))
-	}
-	return httpx.WriteJSON(w, http.StatusOK, list)
-}
-
-func (h *Handler) detail(w http.ResponseWriter, r *http.Request) error {
-	name, err := httpx.StreamName(r)
-	if err != nil {
-		return err
-	}
-	if _, err := h.Auth.Admin(r); err != nil {
-		return err
-	}
-	snap := h.Streams.Stream(name)
-	if snap == nil {
-		return httpx.Fail(http.StatusNotFound, "nobody publishes or watches a stream of this name")
-	}
-	d := Detail{Stream: h.stream(snap), ViewerSessions: []Viewer{}}
-	h.Viewers.EachViewer(name, func(since time.Time, stats fanout.ViewerStats) {
-		d.ViewerSessions = append(d.ViewerSessions, describeViewer(since, stats))
-	})
-	return httpx.WriteJSON(w, http.StatusOK, d)
-}
-
-func (h *Handler) stream(snap *media.Snapshot) Stream {
-	s := describe(snap)
-	if since, stats, ok := h.Publishers.Publisher(snap.Name); ok {
-		s.Publisher = describePublisher(since, stats)
-		s.Health = append(s.Health, stats.Health...)
-	}
-	if h.Egress != nil {
-		s.HLS = h.Egress.HLS(snap.Name)
-	}
-	return s
 }
 
 // describeAPI needs no token: what the API looks like is no secret.

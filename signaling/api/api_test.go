@@ -2,12 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -24,69 +22,35 @@ import (
 
 var since = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// world is everything behind the API, with one live stream.
-type world struct{ snaps []*media.Snapshot }
-
-func (w world) Streams() []*media.Snapshot { return w.snaps }
-
-func (w world) Stream(name string) *media.Snapshot {
-	for _, s := range w.snaps {
-		if s.Name == name {
-			return s
-		}
-	}
-	return nil
-}
-
-func (w world) Publisher(stream string) (time.Time, rtc.SessionStats, bool) {
-	verdict := health.Verdict{ID: health.BFrames, Severity: health.Warning, Layer: "q", Text: "B-frames", Remedy: "none", Value: 50}
-	return since, rtc.SessionStats{
-		Connected: true, RTT: 1500 * time.Microsecond, Health: []health.Verdict{verdict},
-	}, stream == "demo"
-}
-
-func (w world) EachViewer(_ string, f func(time.Time, fanout.ViewerStats)) {
-	f(since, fanout.ViewerStats{
-		Connected: true, RID: "q", TargetRID: "f", RTT: time.Millisecond, Packets: 7, Estimate: 400_000, Target: 900_000,
-		Signal: "transport-cc", Temporal: 1, Paused: true, Waiting: true, Probes: 3, Replays: 2, SRTPProfile: "AEAD_AES_128_GCM",
-	})
-}
-
-type gate struct{ err error }
-
-func (g gate) Admin(*http.Request) (auth.Grant, error) { return auth.Grant{}, g.err }
-
-func demo() world {
+func demoStreams() *streams {
 	video := &media.Layer{Kind: media.Video, Codec: media.Codec{Name: media.H264}, RID: "q"}
 	video.SetStatus(media.LayerStatus{Active: true, Bitrate: 300_000, Width: 320, Height: 180, FrameRate: 30, Packets: 100, Lost: 2})
 	audio := &media.Layer{Kind: media.Audio, Codec: media.Codec{Name: media.Opus}}
 	audio.SetStatus(media.LayerStatus{Active: true, Bitrate: 64_000, Packets: 50})
-	return world{[]*media.Snapshot{
+	return &streams{snaps: []*media.Snapshot{
 		{Name: "demo", State: media.Live, Epoch: 2, Since: since, Viewers: 1, Video: []*media.Layer{video}, Active: []bool{false}, Wanted: []bool{true}, Audio: audio},
 		{Name: "waiting", State: media.Idle, Since: since},
 	}}
 }
 
-func (world) HLS(stream string) *HLS {
-	if stream != "demo" {
-		return nil
-	}
-	return &HLS{URL: "/hls/demo/index.m3u8", PartTargetMs: 234, TargetDurationMs: 3000, SkewMs: 0.5, Renditions: []Rendition{
-		{Name: "q", Kind: "video", Codecs: "avc1.42C01F", Width: 320, Height: 180, FrameRate: 30, Bandwidth: 400_000, State: "live"},
-	}}
+func demoPublishers() *publishers {
+	verdict := health.Verdict{ID: health.BFrames, Severity: health.Warning, Layer: "q", Text: "B-frames", Remedy: "none", Value: 50}
+	p := &publishers{}
+	p.stats = rtc.SessionStats{Connected: true, RTT: 1500 * time.Microsecond, Health: []health.Verdict{verdict}}
+	p.add(auth.Grant{Stream: "demo", Identity: "ann", Name: "Ann", TokenID: "token-ann", Address: netip.MustParseAddr("192.0.2.1")})
+	return p
 }
 
-func serve(w world, auth Authorizer, ready func(context.Context) error, path string) (int, string) {
-	h := Handler{
-		Site: &httpx.Site{Log: slog.New(slog.DiscardHandler), Errors: signaling.Errors()},
-		Auth: auth, Streams: w, Publishers: w, Viewers: w, Ready: ready, Egress: w,
+func demoViewers() *viewers {
+	v := &viewers{}
+	v.stats = fanout.ViewerStats{
+		Connected: true, RID: "q", TargetRID: "f", RTT: time.Millisecond, Packets: 7, Estimate: 400_000, Target: 900_000,
+		Signal: "transport-cc", Temporal: 1, Paused: true, Waiting: true, Probes: 3, Replays: 2, SRTPProfile: "AEAD_AES_128_GCM",
 	}
-	mux := http.NewServeMux()
-	h.Register(mux)
-	rec := httptest.NewRecorder()
-	h.Site.Handler(mux).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
-	body, _ := io.ReadAll(rec.Result().Body)
-	return rec.Code, string(body)
+	v.add(auth.Grant{
+		Stream: "demo", Identity: "bob", TokenID: "token-bob", Address: netip.MustParseAddr("2001:db8::2"), Expires: since.Add(time.Hour),
+	})
+	return v
 }
 
 const demoJSON = `{"name":"demo","state":"live","since":"2026-01-02T03:04:05Z","epoch":2,"viewers":1,
@@ -99,45 +63,46 @@ const demoJSON = `{"name":"demo","state":"live","since":"2026-01-02T03:04:05Z","
 	"renditions":[{"name":"q","kind":"video","codecs":"avc1.42C01F","width":320,"height":180,"frameRate":30,"bandwidth":400000,"transcoded":false,"state":"live"}]}`
 
 func TestStreams(t *testing.T) {
-	status, body := serve(demo(), gate{}, nil, "/api/v1/streams")
-	require.Equal(t, http.StatusOK, status)
+	g := newRig(t, keys)
+	a := g.as(http.MethodGet, "/api/v1/streams", "", 200)
 	require.JSONEq(t, `{"streams":[`+demoJSON+`},{"name":"waiting","state":"idle","since":"2026-01-02T03:04:05Z","epoch":0,"viewers":0,
 		"publisher":null,"health":[],"audio":null,"video":null,
-		"publishUrl":"/whip/waiting","playUrl":"/whep/waiting","watchUrl":"/watch/waiting","broadcastUrl":"/broadcast/waiting","hls":null}]}`, body)
-
-	_, body = serve(world{}, gate{}, nil, "/api/v1/streams")
-	require.JSONEq(t, `{"streams":[]}`, body)
+		"publishUrl":"/whip/waiting","playUrl":"/whep/waiting","watchUrl":"/watch/waiting","broadcastUrl":"/broadcast/waiting","hls":null}]}`, a.body)
+	g.streams.snaps = nil
+	require.JSONEq(t, `{"streams":[]}`, g.as(http.MethodGet, "/api/v1/streams", "", 200).body)
 }
 
 func TestStream(t *testing.T) {
-	status, body := serve(demo(), gate{}, nil, "/api/v1/streams/demo")
-	require.Equal(t, http.StatusOK, status)
+	g := newRig(t, keys)
+	a := g.as(http.MethodGet, "/api/v1/streams/demo", "", 200)
 	require.JSONEq(t, demoJSON+`,"viewerSessions":[{"since":"2026-01-02T03:04:05Z","connected":true,"rid":"q","targetRid":"f",
 		"paused":true,"waiting":true,"estimate":400000,"target":900000,"signal":"transport-cc","temporalLayers":1,"rttMs":1,"loss":0,
 		"packets":7,"bytes":0,"retransmitted":0,"nacks":0,"plis":0,"replays":2,"probes":3,"dropped":0,"undecodable":false,
-		"srtpProfile":"AEAD_AES_128_GCM"}]}`, body)
-	for _, path := range []string{"/api/v1/streams/none", "/api/v1/streams/-bad", "/api/v1/none", "/api/v1/streams/"} {
-		status, body = serve(demo(), gate{}, nil, path)
-		require.Equal(t, http.StatusNotFound, status)
-		require.True(t, json.Valid([]byte(body)))
-	}
-}
-
-func TestAdminOnly(t *testing.T) {
-	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/demo", "/api/v1/streams/none"} {
-		status, _ := serve(demo(), gate{auth.ErrNoToken}, nil, path)
-		require.Equal(t, http.StatusUnauthorized, status)
-		status, _ = serve(demo(), gate{auth.ErrForbidden}, nil, path)
-		require.Equal(t, http.StatusForbidden, status)
+		"srtpProfile":"AEAD_AES_128_GCM"}]}`, a.body)
+	for path, code := range map[string]string{
+		"/api/v1/streams/none": "no-stream", "/api/v1/streams/-bad": "not-found", "/api/v1/none": "not-found", "/api/v1/streams/": "not-found",
+		"/api/v1/streams/demo/": "not-found", "/api/v1/streams/../streams": "not-found", "/api/v1/streams/%2e%2e": "not-found",
+		"/api/v1/streams/demo%2f..": "not-found", "/api/v1//streams": "not-found", "/api/v1/streams/demo/sessions/%00": "no-session",
+	} {
+		a := g.do(http.MethodGet, path, g.operator, "")
+		require.Equal(t, http.StatusNotFound, a.status, path)
+		require.Equal(t, code, a.code(t), path)
 	}
 }
 
 func TestHealth(t *testing.T) {
-	status, _ := serve(demo(), gate{auth.ErrNoToken}, nil, "/livez")
-	require.Equal(t, http.StatusOK, status, "probes have no token")
-	status, _ = serve(demo(), gate{}, nil, "/readyz")
-	require.Equal(t, http.StatusOK, status)
-	status, body := serve(demo(), gate{}, func(context.Context) error { return errors.New("no sockets") }, "/readyz")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Contains(t, body, "no sockets")
+	g := newRig(t, keys)
+	require.Equal(t, http.StatusOK, g.do(http.MethodGet, "/livez", "", "").status, "probes have no token")
+	require.Equal(t, http.StatusOK, g.do(http.MethodGet, "/readyz", "", "").status)
+
+	h := &Handler{
+		Site: &httpx.Site{Log: slog.New(slog.DiscardHandler), Errors: signaling.Errors()},
+		Auth: g.auth, Records: g.hall, Ready: func(context.Context) error { return errors.New("no sockets") },
+	}
+	mux := http.NewServeMux()
+	h.Register(mux)
+	g.handler = h.Site.Handler(mux)
+	a := g.do(http.MethodGet, "/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Contains(t, a.body, "no sockets")
 }

@@ -12,6 +12,8 @@ import (
 // List is the body of GET /api/v1/streams.
 type List struct {
 	Streams []Stream `json:"streams"`
+	// Next is the cursor of what follows, absent at the end; so it is in all lists.
+	Next *string `json:"next,omitempty"`
 }
 
 // Stream is one Stream at one instant.
@@ -44,7 +46,8 @@ type Stream struct {
 // Detail is the body of GET /api/v1/streams/{stream}.
 type Detail struct {
 	Stream
-	// ViewerSessions are the viewers on this Node, longest here first.
+	// ViewerSessions are the viewers on this Node, longest here first, up to a
+	// thousand.
 	ViewerSessions []Viewer `json:"viewerSessions"`
 }
 
@@ -57,6 +60,29 @@ type Publisher struct {
 	RemoteAddr string  `json:"remoteAddr,omitempty"`
 	// Layers are the encodings as they come in, with what was repaired.
 	Layers []rtc.LayerStats `json:"layers"`
+}
+
+// Session is one client's turn at a Stream, with its live statistics.
+type Session struct {
+	ID string `json:"id"`
+	// Kind is "publisher" or "viewer".
+	Kind     string `json:"kind"`
+	Stream   string `json:"stream"`
+	Identity string `json:"identity"`
+	Name     string `json:"name"`
+	// TokenID names the token that the session was made with, "" for none.
+	TokenID string `json:"tokenId"`
+	// Address is where the request came from that made it; media may come from
+	// elsewhere.
+	Address string    `json:"address"`
+	Agent   string    `json:"agent"`
+	Since   time.Time `json:"since"`
+	// Expires is when the token ends, nil when it does not. The session does not
+	// end with it.
+	Expires *time.Time `json:"expires"`
+	// One of these is there, unless the session has just ended.
+	Publisher *Publisher `json:"publisher"`
+	Viewer    *Viewer    `json:"viewer"`
 }
 
 // Audio is the audio Track.

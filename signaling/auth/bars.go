@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +106,27 @@ func NewBars(path string) (*Bars, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBars, err)
 	}
 	b.file = file
+	for _, bar := range kept {
+		b.putLocked(&bar)
+	}
+	return b, nil
+}
+
+// CopyBars returns the Bars of a file that belongs to another process. What is
+// changed is not kept. Errors wrap ErrBars.
+func CopyBars(path string) (*Bars, error) {
+	b, _ := NewBars("")
+	data, err := os.ReadFile(path) //nolint:gosec // below the operator's data directory
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	var kept []Bar
+	if err == nil {
+		kept, err = readBars(data, time.Now())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBars, err)
+	}
 	for _, bar := range kept {
 		b.putLocked(&bar)
 	}

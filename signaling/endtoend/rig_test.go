@@ -79,6 +79,8 @@ func start(t testing.TB, o options) *server {
 		candidates = append(candidates, c.String())
 	}
 	verifier := auth.NewVerifier(o.keys)
+	verifier.Bars, err = auth.NewBars("")
+	require.NoError(t, err)
 	site := &httpx.Site{Log: log, Errors: signaling.Errors(), Limits: httpx.NewLimiter(httpx.LimitConfig{})}
 	in := whip.New(whip.Config{
 		Site: site, Auth: verifier, Publisher: whip.Server(publishers), Log: log,
@@ -89,7 +91,7 @@ func start(t testing.TB, o options) *server {
 		Candidates: func() []string { return candidates },
 		Playlist:   func(stream string) string { return "/hls/" + stream + "/index.m3u8" },
 	})
-	control := &api.Handler{Site: site, Auth: verifier, Streams: h, Publishers: in, Viewers: out}
+	control := &api.Handler{Site: site, Auth: verifier, Streams: h, Publishers: in, Viewers: out, Bars: verifier.Bars, Log: log}
 	mux := http.NewServeMux()
 	in.Register(mux)
 	out.Register(mux)

@@ -253,6 +253,17 @@ func (t *Table[P]) Of(stream string) []*Session[P] {
 	return all
 }
 
+// Infos returns what is known of the sessions of a Stream that are not over,
+// longest here first.
+func (t *Table[P]) Infos(stream string) []Info {
+	all := t.Of(stream)
+	out := make([]Info, len(all))
+	for i, s := range all {
+		out[i] = s.Info
+	}
+	return out
+}
+
 // Compare orders sessions by their age, longest here first.
 func Compare(a, b Info) int {
 	if c := a.Created.Compare(b.Created); c != 0 {

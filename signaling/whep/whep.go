@@ -161,6 +161,23 @@ func (h *Handler) linkPlaylist(w http.ResponseWriter, stream string) {
 	}
 }
 
+// Infos returns who watches a Stream, longest here first.
+func (h *Handler) Infos(stream string) []session.Info { return h.Sessions.Infos(stream) }
+
+// Stats returns the statistics of a session of a Stream, false when there is
+// none of this ID.
+func (h *Handler) Stats(stream, id string) (fanout.ViewerStats, bool) {
+	if s := h.Sessions.Get(stream, id); s != nil {
+		return s.Peer.Stats(), true
+	}
+	return fanout.ViewerStats{}, false
+}
+
+// End ends the sessions that match and returns how many there were.
+func (h *Handler) End(match func(session.Info) bool, reason error) int {
+	return h.Sessions.End(match, reason)
+}
+
 // EachViewer calls f with the statistics of a Stream's viewers, longest here
 // first.
 func (h *Handler) EachViewer(stream string, f func(since time.Time, stats fanout.ViewerStats)) {

@@ -127,6 +127,23 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// Infos returns who publishes to a Stream, or is about to, longest here first.
+func (h *Handler) Infos(stream string) []session.Info { return h.Sessions.Infos(stream) }
+
+// Stats returns the statistics of a session of a Stream, false when there is
+// none of this ID.
+func (h *Handler) Stats(stream, id string) (rtc.SessionStats, bool) {
+	if s := h.Sessions.Get(stream, id); s != nil {
+		return s.Peer.Stats(), true
+	}
+	return rtc.SessionStats{}, false
+}
+
+// End ends the sessions that match and returns how many there were.
+func (h *Handler) End(match func(session.Info) bool, reason error) int {
+	return h.Sessions.End(match, reason)
+}
+
 // Publisher returns when the session that sends to a Stream was made, and its
 // statistics; ok is false when there is none. Of several the connected one
 // counts, then the newest.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/freshet-live/freshet/internal/httpx"
+	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
+	"github.com/freshet-live/freshet/signaling/session"
+)
+
+// errBanned ends the sessions of somebody who is banned from the Room.
+var errBanned = errors.New("banned from the room")
+
+// openBars reads who is kept out. Where another server has the data directory,
+// its list is heeded and not written to.
+func (s *server) openBars(set *settings) (err error) {
+	path := filepath.Join(set.DataDir, "revocations.jsonl")
+	open := auth.NewBars
+	if s.roomTemp != "" {
+		open = auth.CopyBars
+	}
+	if s.access.bars, err = open(path); err != nil {
+		return err //nolint:wrapcheck // says all
+	}
+	s.access.verifier.Load().Bars = s.access.bars
+	s.access.banned = s.rooms.Barred
+	return nil
+}
+
+// openControl puts the control API together.
+func (s *server) openControl(site *httpx.Site) *api.Handler {
+	control := &api.Handler{
+		Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep, Bars: s.access.bars,
+		Rooms: s.rooms, Records: s.rooms, Guests: s.rooms, Log: s.log,
+	}
+	if s.hls != nil {
+		control.Egress = egress{s.hls}
+	}
+	return control
+}
+
+// roomBar ends what somebody has open who was banned in the Room, here or on
+// another Node. It is called by Rooms and does not block.
+func (s *server) roomBar(stream string, e room.Entry) {
+	if e.Kind != room.Banned {
+		return
+	}
+	ban := auth.Bar{Stream: stream, Identity: e.Target}
+	from := auth.Bar{Stream: stream, Address: e.Address}
+	match := func(i session.Info) bool {
+		return !above(i.Grant) && (ban.Matches(i.Grant, false) ||
+			e.Address.IsValid() && !i.Admin && from.Matches(i.Grant, false))
+	}
+	if n := s.whip.End(match, errBanned) + s.whep.End(match, errBanned); n > 0 {
+		s.log.Info("sessions of somebody banned were ended", "stream", stream, "sessions", n)
+	}
+}
+
+// above reports whether no ban of a Room reaches somebody: an operator, or a
+// host.
+func above(g auth.Grant) bool { return !g.Open && (g.Operator || g.Admin && g.Publish) }
+
+// heed passes on what was decided about a request, unless a ban of the Room
+// stands against it.
+func (a *access) heed(g auth.Grant, err error) (auth.Grant, error) {
+	if err != nil || above(g) {
+		return g, err
+	}
+	addr := g.Address
+	if g.Admin && !g.Open {
+		addr = netip.Addr{} // a moderator behind the address of somebody banned
+	}
+	if a.banned(g.Stream, g.Identity, addr) {
+		return auth.Grant{}, room.ErrBanned
+	}
+	return g, nil
+}
+
+// Moderate decides who may moderate a Stream's Room.
+func (a *access) Moderate(r *http.Request, stream string) (auth.Grant, error) {
+	return a.heed(a.verifier.Load().Moderate(r, stream))
+}
+
+// Inspect tells whose a token is.
+func (a *access) Inspect(token string) (auth.Grant, error) {
+	return a.verifier.Load().Inspect(token)
+}
+
+// Mint makes a token.
+func (a *access) Mint(o auth.MintOptions) (string, error) { return a.verifier.Load().Mint(o) }
+
+// bearer names who asked for an HLS address, for Barred.
+func bearer(g auth.Grant) string {
+	rank := ""
+	if above(g) {
+		rank = "above"
+	}
+	return g.TokenID + "\n" + rank + "\n" + g.Identity
+}
+
+// Barred reports whether an HLS address that was given out holds no more.
+func (a *access) Barred(stream, bearer string, addr netip.Addr) bool {
+	token, rest, _ := strings.Cut(bearer, "\n")
+	rank, identity, _ := strings.Cut(rest, "\n")
+	g := auth.Grant{Stream: stream, TokenID: token, Identity: identity, Address: addr}
+	return a.bars.Check(g, false, time.Now()) != nil || rank == "" && a.banned(stream, identity, addr)
+}
