@@ -37,7 +37,7 @@ type Revoke struct {
 // Revocations is the body of GET /api/v1/revocations.
 type Revocations struct {
 	Revocations []auth.Bar `json:"revocations"`
-	Next        *string    `json:"next"`
+	Next        *string    `json:"next,omitempty"`
 }
 
 // Ended tells what an end, a kick or a revocation has done.

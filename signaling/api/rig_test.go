@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -294,9 +295,10 @@ func (a answer) code(t testing.TB) string {
 	return p.Code
 }
 
-// into reads the body.
+// into reads the body, and leaves nothing of what was there.
 func (a answer) into(t testing.TB, v any) {
 	t.Helper()
+	reflect.ValueOf(v).Elem().SetZero()
 	require.NoError(t, json.Unmarshal([]byte(a.body), v), a.body)
 }
 

@@ -45,7 +45,7 @@ type Guests interface {
 // RoomList is the body of GET /api/v1/rooms.
 type RoomList struct {
 	Rooms []RoomName `json:"rooms"`
-	Next  *string    `json:"next"`
+	Next  *string    `json:"next,omitempty"`
 }
 
 // RoomName is a Room in a list.
@@ -75,19 +75,19 @@ type Messages struct {
 	// Messages are oldest first; Next is what "before" is to be for those before
 	// them, nil when there are none.
 	Messages []room.Entry `json:"messages"`
-	Next     *string      `json:"next"`
+	Next     *string      `json:"next,omitempty"`
 }
 
 // Entries is the body of the bans, mutes and audit of a Room.
 type Entries struct {
 	Entries []room.Entry `json:"entries"`
-	Next    *string      `json:"next"`
+	Next    *string      `json:"next,omitempty"`
 }
 
 // People is the body of GET /api/v1/rooms/{stream}/people.
 type People struct {
 	People []room.Person `json:"people"`
-	Next   *string       `json:"next"`
+	Next   *string       `json:"next,omitempty"`
 }
 
 // NewMessage is the body of POST /api/v1/rooms/{stream}/messages.

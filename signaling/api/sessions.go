@@ -18,7 +18,7 @@ const (
 // Sessions is the body of GET /api/v1/streams/{stream}/sessions.
 type Sessions struct {
 	Sessions []Session `json:"sessions"`
-	Next     *string   `json:"next"`
+	Next     *string   `json:"next,omitempty"`
 }
 
 // holder is a session as the tables know it.

@@ -12,8 +12,8 @@ import (
 // List is the body of GET /api/v1/streams.
 type List struct {
 	Streams []Stream `json:"streams"`
-	// Next is the cursor of what follows, nil at the end; so it is in all lists.
-	Next *string `json:"next"`
+	// Next is the cursor of what follows, absent at the end; so it is in all lists.
+	Next *string `json:"next,omitempty"`
 }
 
 // Stream is one Stream at one instant.
