@@ -80,7 +80,7 @@ func serve(t *testing.T, environ []string, args ...string) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{stdout: newConsole(), stderr: newConsole()}
 	done := make(chan error, 1)
-	args = append([]string{"serve", "--http.listen", "127.0.0.1:0", "--admin.listen", "off"}, args...)
+	args = append([]string{"serve", "--http.listen", "127.0.0.1:0", "--admin.listen", "off", "--data-dir", t.TempDir()}, args...)
 	go func() { done <- run(ctx, args, &streams{environ: environ, stdout: r.stdout, stderr: r.stderr}) }()
 	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { require.NoError(t, r.stop()) })
