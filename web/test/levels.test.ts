@@ -206,6 +206,27 @@ describe("the choice of the level", () => {
     expect(hls.switched).toEqual([2]);
   });
 
+  test("goes up at once from what was as high as any before, though another name had it", () => {
+    const same = (n: number) => ({ level: n, bandwidth: 400_000 + n, average: 200_000, height: 180 });
+    for (const [plays, before, after] of [
+      [0, [same(0), same(1)], [2]],
+      [0, [same(0), { ...same(1), height: 360 }], []],
+    ] as const) {
+      const { hls, levels } = begin();
+      hls.loadLevel = plays;
+      levels.offer(before);
+      // The first choice; the network has shown little.
+      const frag = { type: "main", sn: 4, stats: { loading: { first: 0, end: 1000 }, loaded: 100_000 } };
+      vi.setSystemTime(0);
+      hls.trigger(Events.FRAG_LOADED, { frag, part: null });
+      levels.choose({ ...sight, lines: 180, now: performance.now(), buffer: 0.6 });
+      levels.offer(offered);
+      levels.choose({ ...sight, now: performance.now(), buffer: 0.6 });
+      hls.trigger(Events.FRAG_BUFFERED, { frag, part: null });
+      expect(hls.switched).toEqual(after);
+    }
+  });
+
   test("is what the viewer says, and does not go back to what could not be had", () => {
     const { hls, levels } = begin();
     levels.offer(offered);

@@ -10,6 +10,8 @@ export interface Shown {
   media: number;
   /** How many pictures have been shown until then, also such as were not noted. */
   count: number;
+  /** How many were decoded until then and not shown, as the machine was late. */
+  dropped: number;
 }
 
 /** What a viewer saw between two instants. */
@@ -27,7 +29,8 @@ export async function observe(page: Page): Promise<void> {
     Object.assign(window, { seen });
     const look: VideoFrameRequestCallback = (at, frame) => {
       const { expectedDisplayTime: due, mediaTime, presentedFrames: count } = frame;
-      seen.push({ at, height: video.videoHeight, due, media: mediaTime * 1000, count });
+      const dropped = video.getVideoPlaybackQuality().droppedVideoFrames;
+      seen.push({ at, height: video.videoHeight, due, media: mediaTime * 1000, count, dropped });
       video.requestVideoFrameCallback(look);
     };
     video.requestVideoFrameCallback(look);
@@ -80,20 +83,24 @@ export interface Continuity {
   gap: number;
   /** The longest step in the media from one picture that was shown to the next, in ms. */
   hole: number;
-  /** Pictures of 30 a second that were never shown. */
+  /** Pictures of 30 a second that were never there to be shown, and those that the machine was late for. */
   lost: number;
+  dropped: number;
 }
 
 /** Looks at pictures one after the other; some may have been shown though nobody was called for them. */
 export function continuity(seen: Shown[]): Continuity {
-  const result = { frames: seen.length, gap: 0, hole: 0, lost: 0 };
+  const [first, last] = [seen[0], seen.at(-1)];
+  if (!first || !last) return { frames: 0, gap: Number.NaN, hole: Number.NaN, lost: Number.NaN, dropped: Number.NaN };
+  const dropped = last.dropped - first.dropped;
+  const expected = Math.round((last.media - first.media) / (1000 / 30));
+  const result = { frames: last.count - first.count, gap: 0, hole: 0, lost: 0, dropped };
   for (const [i, s] of seen.slice(1).entries()) {
-    const last = seen[i] ?? s;
-    const pictures = Math.max(1, s.count - last.count);
-    const step = s.media - last.media;
-    result.gap = Math.max(result.gap, Math.round((s.due - last.due) / pictures));
-    result.hole = Math.max(result.hole, Math.round(step / pictures));
-    result.lost += Math.max(0, Math.round(step / (1000 / 30)) - pictures);
+    const before = seen[i] ?? s;
+    const pictures = Math.max(1, s.count - before.count);
+    result.gap = Math.max(result.gap, Math.round((s.due - before.due) / pictures));
+    result.hole = Math.max(result.hole, Math.round((s.media - before.media) / pictures));
   }
+  result.lost = Math.max(0, expected - result.frames - dropped);
   return result;
 }

@@ -29,8 +29,9 @@ export interface DirectorEvents extends EngineEvents {
 const INTERVAL = 250;
 /** How long a picture that still plays, though badly, waits for LL-HLS to meet it, in ms. */
 const LEAVE = 1500;
-/** How long what is known of the window counts, in ms. */
+/** How long what is known of the window counts, in ms, also while it is too short to be of use. */
 const WINDOW_AGE = 15_000;
+const SHORT_AGE = 3000;
 /** How long a notice is shown, in ms. */
 const NOTICE = 4000;
 
@@ -173,9 +174,10 @@ export class Director extends Emitter<DirectorEvents> {
   /** Learns how far back one can go, when LL-HLS does not play and so does not tell. */
   async look(): Promise<void> {
     const now = performance.now();
-    const known = this.#window && now - this.#window.at < WINDOW_AGE;
+    const { length, at } = this.#window ?? { length: 0, at: Number.NEGATIVE_INFINITY };
+    const known = now - at < (length < LEAST_WINDOW ? SHORT_AGE : WINDOW_AGE);
     if (this.#hls || known || !this.#possible || !this.#hlsUrl) return;
-    this.#window = { length: this.#window?.length ?? 0, at: now };
+    this.#window = { length, at: now };
     const found = await probe(this.#hlsUrl, this.source.token, this.#life.signal).catch(() => undefined);
     this.#window = { length: found?.seconds ?? 0, at: now };
     this.emit("change", undefined);

@@ -248,7 +248,8 @@ export class HlsEngine extends HlsBase implements PlaylistEngine {
     const status = error.response?.code ?? 0;
     this.refused = status;
     this.reason = media ? "This browser cannot decode it." : problemText(status, null, "");
-    const failed = status === 401 || status === 403;
+    // The addresses behind the first playlist may be signed, for some hours: that one gives new ones.
+    const failed = (status === 401 || status === 403) && error.details.startsWith("manifest");
     const missing = status === 404 || status === 410;
     this.#from = missing ? undefined : this.#place;
     this.close();

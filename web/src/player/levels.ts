@@ -50,9 +50,10 @@ export class Levels {
 
   /** Tells what there is to choose from, from the lowest. */
   offer(offered: readonly Rendition[]): void {
-    const highest = this.#offered.at(-1);
+    const old = this.#offered;
+    const plays = old[this.#rung(this.hls.loadLevel)];
     this.#offered = offered;
-    this.#abr.offered(highest === undefined || highest.level === this.hls.loadLevel);
+    this.#abr.offered(plays === undefined || plays.height === old.at(-1)?.height);
   }
 
   /** The level to begin with. */
