@@ -110,37 +110,38 @@ func (j *journal) replace(temp *os.File, size int64, lines, added int) error {
 
 // squeeze leaves out what nobody needs any more. Appends go on meanwhile, but
 // for the moment in which the last lines are carried over.
-func (j *journal) squeeze(now time.Time, sent uint64) error {
+// untold is how many Entries others will not be told of any more.
+func (j *journal) squeeze(now time.Time, sent uint64) (untold int, err error) {
 	j.mu.Lock()
 	file, size, log := j.file, j.size, j.log
 	j.mu.Unlock()
 	if file == nil {
-		return nil
+		return 0, nil
 	}
 	f := newFold(j.limits, sent)
 	if err := scan(io.NewSectionReader(file, 0, size), f.add); errors.Is(err, os.ErrClosed) {
-		return nil
+		return 0, nil
 	} else if err != nil {
-		return err
+		return 0, err
 	}
 	f.First = max(f.First, firstOf(f.recent, j.limits.history))
 	f.disorder = false // whoever has the Room open knows its numbers as they are
 	f.finish(now, log)
 	temp, drafted, lines, err := j.draft(f)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file != file { // it was closed, or erased
-		return errors.Join(temp.Close(), os.Remove(temp.Name()))
+		return 0, errors.Join(temp.Close(), os.Remove(temp.Name()))
 	}
 	n, err := io.Copy(temp, io.NewSectionReader(file, size, j.size-size))
 	if err != nil {
-		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
+		return 0, errors.Join(err, temp.Close(), os.Remove(temp.Name()))
 	}
 	j.dirty = j.dirty || n > 0
-	return j.replace(temp, drafted+n, lines, j.lines-f.lines)
+	return f.untold - len(f.unsent), j.replace(temp, drafted+n, lines, j.lines-f.lines)
 }
 
 // firstOf is the Seq of the first of the latest n.

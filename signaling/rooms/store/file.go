@@ -199,7 +199,8 @@ func (f *File) maintain(j *journal, now time.Time) {
 	if !due {
 		return
 	}
-	if err := j.squeeze(now, f.sent(j.name)); err != nil {
+	untold, err := j.squeeze(now, f.sent(j.name))
+	if err != nil {
 		f.metrics.failures.WithLabelValues("compact").Inc()
 		f.log.Error("a room's file cannot be compacted", "stream", j.name, "err", err)
 		j.mu.Lock()
@@ -208,6 +209,7 @@ func (f *File) maintain(j *journal, now time.Time) {
 		return
 	}
 	f.metrics.compactions.Inc()
+	f.metrics.untold.Add(float64(untold))
 	f.poke()
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,7 +194,7 @@ func TestAppendDuringCompaction(t *testing.T) {
 		f.mu.Lock()
 		j := f.open["demo"]
 		f.mu.Unlock()
-		require.NoError(t, j.squeeze(time.Now(), 1<<63))
+		squeeze(t, j)
 		require.NoError(t, j.sync())
 	}
 	wg.Wait()
@@ -217,7 +219,7 @@ func TestUnknownFieldsStay(t *testing.T) {
 	f, _ = files(t, dir)
 	require.Len(t, load(t, f, "demo").Recent, 2)
 	require.NoError(t, f.Append(t.Context(), "demo", said(3, 1)))
-	require.NoError(t, f.open["demo"].squeeze(time.Now(), 1<<63))
+	squeeze(t, f.open["demo"])
 	require.Contains(t, string(mustRead(t, roomFile(dir))), `"options":["a","b"]`)
 }
 
@@ -229,14 +231,14 @@ func TestDeletedTextsLeaveTheFile(t *testing.T) {
 	late := said(6, 1)[0]
 	require.NoError(t, f.Append(t.Context(), "demo", []room.Entry{late}))
 	require.Equal(t, []string{"text 1", "", "text 3", "text 4", "", "text 6"}, texts(load(t, f, "demo").Recent))
-	require.NoError(t, f.open["demo"].squeeze(time.Now(), 1<<63))
+	squeeze(t, f.open["demo"])
 	require.NotContains(t, string(mustRead(t, roomFile(dir))), "text 2")
 
 	cleared := entry(7, room.Cleared, "")
 	cleared.At = late.At - 1 // by another Node, before it knew the last one
 	late.Seq, late.ID, late.At = 8, "late", start
 	require.NoError(t, f.Append(t.Context(), "demo", []room.Entry{cleared, late}))
-	require.NoError(t, f.open["demo"].squeeze(time.Now(), 1<<63))
+	squeeze(t, f.open["demo"])
 	require.Equal(t, []string{"", "", "", "", "", "text 6", "", ""}, texts(load(t, f, "demo").Recent))
 	require.NotContains(t, string(mustRead(t, roomFile(dir))), "text 4")
 }
@@ -284,4 +286,68 @@ func TestLinesAreJSON(t *testing.T) {
 		require.NotContains(t, string(l), "merged")
 	}
 	require.NoError(t, f.Append(t.Context(), "demo", said(4, 1)), "who comes late is written, too")
+}
+
+func squeeze(t *testing.T, j *journal) {
+	t.Helper()
+	_, err := j.squeeze(time.Now(), 1<<63)
+	require.NoError(t, err)
+}
+
+// TestOutboxIsBounded: compactions keep what others have not been told of, up to
+// a limit.
+func TestOutboxIsBounded(t *testing.T) {
+	f, _ := files(t, t.TempDir(), func(c *FileConfig) { c.History, c.Outbox = 10, 100; c.SyncEvery = time.Hour })
+	load(t, f, "demo")
+	require.NoError(t, f.Append(t.Context(), "demo", said(1, 500)))
+	_, err := f.open["demo"].squeeze(time.Now(), 420)
+	require.NoError(t, err)
+	list, last, whole, err := f.after("demo", 420, false, 1000)
+	require.NoError(t, err)
+	require.Len(t, list, 80)
+	require.EqualValues(t, 500, last)
+	require.True(t, whole)
+	list, last, whole, err = f.after("demo", 450, false, 30)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{451, 480}, []uint64{list[0].Seq, list[29].Seq})
+	require.EqualValues(t, 480, last)
+	require.False(t, whole)
+	require.NoError(t, f.Append(t.Context(), "demo", said(501, 100)))
+	untold, err := f.open["demo"].squeeze(time.Now(), 420)
+	require.NoError(t, err)
+	require.Equal(t, 80, untold)
+	list, _, _, err = f.after("demo", 420, false, 1000)
+	require.NoError(t, err)
+	require.Len(t, list, 100)
+	require.Len(t, load(t, f, "demo").Recent, 10)
+}
+
+func BenchmarkAppend(b *testing.B) {
+	f, err := NewFile(FileConfig{Dir: b.TempDir()}, slog.New(slog.DiscardHandler), nil)
+	require.NoError(b, err)
+	defer f.Close()
+	seq := uint64(1)
+	for b.Loop() {
+		require.NoError(b, f.Append(b.Context(), "demo", said(seq, 10)))
+		seq += 10
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(seq), "µs/entry")
+}
+
+// BenchmarkLoad reads a file as large as they get.
+func BenchmarkLoad(b *testing.B) {
+	f, err := NewFile(FileConfig{Dir: b.TempDir()}, slog.New(slog.DiscardHandler), nil)
+	require.NoError(b, err)
+	defer f.Close()
+	for seq := uint64(1); seq < 12_000; seq++ {
+		list := said(seq, 1)
+		if seq < 10_000 {
+			list[0] = entry(seq, room.Banned, fmt.Sprint("somebody", seq))
+		}
+		require.NoError(b, f.Append(b.Context(), "demo", list))
+	}
+	for b.Loop() {
+		_, err := f.Load(b.Context(), "demo")
+		require.NoError(b, err)
+	}
 }

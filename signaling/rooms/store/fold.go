@@ -37,6 +37,7 @@ type fold struct {
 	last     uint64 // Seq of the last Entry
 	lines    int
 	bad      int  // lines that are nothing
+	untold   int  // Entries that others have not been told of, kept or not
 	disorder bool // Entries are missing, or out of order
 
 	recent   []*kept
@@ -86,6 +87,7 @@ func (f *fold) entry(k *kept) {
 	}
 	if !k.Merged && k.Seq > f.sent {
 		f.unsent = push(f.unsent, k, f.limits.outbox)
+		f.untold++
 	}
 	f.stand(k)
 	switch k.Kind {

@@ -6,6 +6,7 @@ type fileMetrics struct {
 	appended    prometheus.Counter
 	compactions prometheus.Counter
 	damaged     prometheus.Counter
+	untold      prometheus.Counter
 	failures    *prometheus.CounterVec
 	open        prometheus.Gauge
 }
@@ -19,6 +20,8 @@ func newFileMetrics() *fileMetrics {
 		appended:    prometheus.NewCounter(counterOpts("appended_total", "Entries written to rooms' files.")),
 		compactions: prometheus.NewCounter(counterOpts("compactions_total", "Rooms' files written anew without what nobody needs.")),
 		damaged:     prometheus.NewCounter(counterOpts("damaged_lines_total", "Lines of rooms' files that could not be read.")),
+		untold: prometheus.NewCounter(counterOpts("untold_total",
+			"Entries that other nodes will never be told of, because more than 100,000 of a room waited for Redis.")),
 		failures: prometheus.NewCounterVec(counterOpts("failures_total",
 			"What the disk has refused: open, append, sync, compact."), []string{"what"}),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -31,7 +34,7 @@ func (m *fileMetrics) register(reg prometheus.Registerer) error {
 	if reg == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.appended, m.compactions, m.damaged, m.failures, m.open} {
+	for _, c := range []prometheus.Collector{m.appended, m.compactions, m.damaged, m.untold, m.failures, m.open} {
 		if err := reg.Register(c); err != nil {
 			return err //nolint:wrapcheck // NewFile says where
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -320,4 +321,56 @@ func TestErasedEverywhere(t *testing.T) {
 		defer o.stop()
 		return len(o.heard()) == 1 && o.heard()[0] == "a2"
 	}, 5*time.Second, 10*time.Millisecond)
+}
+
+// TestReplicaTakesOver that had not got the latest: what is missing there is
+// sent again, and what it goes on with is read.
+func TestReplicaTakesOver(t *testing.T) {
+	server, a, b := pair(t)
+	a.say(count("a", 1, 20)...)
+	b.hears(count("a", 1, 20)...)
+	k := keysOf("demo")
+	a.mu.Lock()
+	ids := entryIDs(a.told[15:])
+	a.mu.Unlock()
+	server.Do(append([]string{"ZREM", k.ids}, ids...)...)
+	server.Do("EVAL", `
+		local all = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 5)
+		local keep = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 15)
+		redis.call('DEL', KEYS[1])
+		for i, m in ipairs(keep) do redis.call('XADD', KEYS[1], '1-' .. i, m[2][1], m[2][2]) end
+		return #all`, "1", k.log) // by a clock that is far behind
+	require.Eventually(t, func() bool { return server.Do("XLEN", k.log) == ":20\r\n" }, 10*time.Second, 5*time.Millisecond)
+	a.say("a21")
+	b.say("b1")
+	a.hears(join(count("a", 1, 21), count("b", 1, 1))...)
+	b.hears(join(count("a", 1, 21), count("b", 1, 1))...)
+}
+
+func entryIDs(list []room.Entry) (out []string) {
+	for _, e := range list {
+		out = append(out, e.ID)
+	}
+	return out
+}
+
+// BenchmarkAcross tells how long an Entry takes to another Node.
+func BenchmarkAcross(b *testing.B) {
+	server := redistest.Start(b)
+	dir := b.TempDir()
+	x := startNode(b, server, "a", filepath.Join(dir, "a"), nil)
+	y := startNode(b, server, "b", filepath.Join(dir, "b"), nil)
+	ctx, cancel := context.WithCancel(b.Context())
+	got, done := make(chan room.Remote, 1), make(chan error)
+	go func() { done <- y.store.Follow(ctx, "demo", func(r room.Remote) { got <- r }) }()
+	seq := uint64(0)
+	for b.Loop() {
+		seq++
+		e := said(seq, 1)
+		e[0].Node = "a"
+		require.NoError(b, x.store.Append(ctx, "demo", e))
+		require.Equal(b, e[0].ID, (<-got).Entries[0].ID)
+	}
+	cancel()
+	<-done
 }

@@ -24,7 +24,7 @@ import (
 
 // node is a Node with a Redis store.
 type node struct {
-	t     *testing.T
+	t     testing.TB
 	name  string
 	dir   string
 	store *Redis
@@ -33,7 +33,7 @@ type node struct {
 }
 
 // startNode runs a Node. change may be nil.
-func startNode(t *testing.T, server *redistest.Server, name, dir string, change func(*RedisConfig)) *node {
+func startNode(t testing.TB, server *redistest.Server, name, dir string, change func(*RedisConfig)) *node {
 	t.Helper()
 	cfg := RedisConfig{Node: name, Poll: 50 * time.Millisecond, Backoff: 5 * time.Millisecond}
 	if change != nil {
