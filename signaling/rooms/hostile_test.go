@@ -159,6 +159,7 @@ func TestHostileFrames(t *testing.T) {
 		"goodbye without code":              {masked(0x88, nil), 1000},
 		"a code nobody sends":               {masked(0x88, []byte{0x03, 0xed}), 1002},
 		"pings without end":                 {bytes.Repeat(masked(0x89, []byte("x")), 3*frameBurst), 1008},
+		"pongs without end":                 {bytes.Repeat(masked(0x8a, nil), 3*frameBurst), 1008},
 		"commands without end":              {bytes.Repeat(masked(0x81, []byte(`{"type":"x"}`)), 4*frameBurst), 1008},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +178,51 @@ func TestHostileFrames(t *testing.T) {
 		code, reason := c.code()
 		require.Equal(t, 1009, code, reason)
 	})
+}
+
+// A command that has begun has to end: until then it has buffers.
+func TestCommandsBitByBit(t *testing.T) {
+	r := serve(t, newMemory(), func(c *Config) { c.stall = 300 * time.Millisecond })
+	squeezed := []byte{0x52, 0x72} // the beginning of something
+	for name, begin := range map[string][]byte{
+		"half a frame":           masked(0x81, sayText("x", "hello"))[:20],
+		"half a message":         masked(0x01, []byte(`{"type":`)),
+		"half, and packed":       masked(0x41, squeezed),
+		"fragments without end":  append(masked(0x01, nil), bytes.Repeat(masked(0x00, nil), 100)...),
+		"with pings in between":  append(masked(0x01, nil), masked(0x89, []byte("here"))...),
+		"a message, then a half": append(masked(0x81, sayText("y", "hello")), masked(0x01, []byte("{"))...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := r.raw("demo", "mallory", "Sec-WebSocket-Extensions: permessage-deflate")
+			c.t = t
+			c.write(begin)
+			code, reason := c.code()
+			require.Equal(t, 1008, code, reason)
+			require.Contains(t, reason, "too long")
+		})
+	}
+	c := r.raw("demo", "ann")
+	c.write(masked(0x81, sayText("a", "hello")))
+	require.Equal(t, "ack", c.answer("a").Type)
+	idle := time.NewTimer(2 * r.cfg.stall)
+	<-idle.C
+	c.write(masked(0x81, sayText("b", "hello")))
+	require.Equal(t, "ack", c.answer("b").Type, "between two commands there is time")
+}
+
+// Whoever floods is not read for long after the goodbye.
+func TestAFloodIsNotReadToItsEnd(t *testing.T) {
+	r := serve(t, newMemory(), nil)
+	c := r.raw("demo", "mallory")
+	flood := bytes.Repeat(masked(0x81, []byte(`{"type":"x"}`)), 2000)
+	sent := 0
+	for {
+		n, err := c.Write(flood)
+		if sent += n; err != nil {
+			break
+		}
+		require.Less(t, sent, 64<<20, "who reads all of it?")
+	}
 }
 
 // What is only wrong as a command is refused, and nothing else happens.

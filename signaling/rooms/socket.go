@@ -47,6 +47,7 @@ var (
 	tooSlow     = ending{code: 4008, resume: true}
 	stopping    = ending{code: websocket.CloseGoingAway, resume: true}
 	brokeRules  = ending{code: websocket.ClosePolicyViolation, reason: "too many frames"}
+	tooLong     = ending{code: websocket.ClosePolicyViolation, reason: "a command took too long"}
 	notText     = ending{code: websocket.ClosePolicyViolation, reason: "commands are text frames"}
 	tooLarge    = ending{code: websocket.CloseMessageTooBig, reason: "a command has at most 8 KiB"}
 	silentEnd   = ending{} // the peer is gone, or has been told already
@@ -102,26 +103,51 @@ func (s *socket) serve(handle func([]byte)) {
 // receive hands each command to handle, which must not keep it. It returns why
 // the connection is over.
 func (s *socket) receive(handle func([]byte)) error {
-	for {
+	for late := 0; ; {
 		kind, r, err := s.ws.NextReader()
 		if err != nil {
 			return err
 		}
 		s.heard.Store(time.Now().Unix())
 		if s.ended() != nil {
+			if late++; late > frameBurst {
+				return errFlooding
+			}
 			continue // only the peer's goodbye matters still
 		}
 		if kind != websocket.TextMessage {
 			s.cut(notText)
 			continue
 		}
-		switch err := withMessage(r, handle); {
+		s.readBy(time.Now().Add(s.keeper.h.cfg.stall))
+		err = withMessage(r, handle)
+		s.readBy(time.Time{})
+		switch {
 		case errors.Is(err, errTooLarge):
 			s.cut(tooLarge)
+		case timedOut(err):
+			s.cut(tooLong)
+			return err
 		case err != nil:
 			return err
 		}
 	}
+}
+
+// readBy bounds the rest of a command that has begun: whoever sends it bit by
+// bit has a buffer, and all that it takes to unpack it. Zero is for as long as
+// it takes until the next one, but for the time of a goodbye.
+func (s *socket) readBy(deadline time.Time) {
+	_ = s.conn.SetReadDeadline(deadline)
+	if s.ended() != nil { // goodbye may have set its own before
+		_ = s.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	}
+}
+
+// timedOut tells an error that gorilla/websocket has wrapped in one of its own.
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
 }
 
 var (
@@ -165,6 +191,10 @@ func (s *socket) pinged(data string) error {
 
 func (s *socket) ponged(string) error {
 	s.heard.Store(time.Now().Unix())
+	if !s.allow() {
+		s.cut(brokeRules)
+		return errFlooding
+	}
 	return nil
 }
 
