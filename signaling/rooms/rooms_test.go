@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,8 +64,7 @@ func said(n int) []string {
 // nothing twice, whichever section it was in and is in.
 func TestStorm(t *testing.T) {
 	r := serve(t, newMemory(), func(c *Config) { c.sectionSize, c.frames = 8, 1e6 })
-	const clients, messages = 40, 200
-	var spoken atomic.Int64
+	const clients, messages = 30, 100
 	var g errgroup.Group
 	for i := range clients {
 		token := fmt.Sprintf("listener-%d", i)
@@ -79,7 +77,8 @@ func TestStorm(t *testing.T) {
 					return err
 				}
 				c.take(m)
-				if rand.IntN(12) > 0 && len(c.texts) < messages-1 {
+				// A state frame breaks nothing off: each who comes back makes some.
+				if len(m.Entries) == 0 || rand.IntN(12) > 0 || len(c.texts) == messages {
 					continue
 				}
 				_ = c.NetConn().Close()
@@ -105,11 +104,10 @@ func TestStorm(t *testing.T) {
 	ann := r.dial("demo", "token", "ann")
 	for i, text := range said(messages) {
 		require.Equal(t, "ack", ann.say(fmt.Sprint(i), text).Type)
-		spoken.Add(1)
 	}
 	require.NoError(t, g.Wait())
 	require.NoError(t, r.with(t.Context(), "demo", func(k *keeper, _ time.Time) {
-		require.Greater(t, len(k.sections), 3)
+		require.GreaterOrEqual(t, len(k.sections), 3)
 	}))
 }
 

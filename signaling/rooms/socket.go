@@ -22,6 +22,9 @@ const (
 	// sendBuffer bounds what the kernel keeps of a client that does not read; it
 	// doubles this (socket(7)).
 	sendBuffer = 64 << 10
+	// roomForGoodbye is what the buffer grows to at the end. What waits in it
+	// may exceed sendBuffer by a whole train of segments.
+	roomForGoodbye = 4 * sendBuffer
 	// readBuffer holds a usual command; longer ones pass through it.
 	readBuffer = 512
 	// pingEvery and deadAfter find out about peers that have vanished.
@@ -266,7 +269,7 @@ func (s *socket) goodbye(rest []byte, failed error, end ending) {
 		b = append(b, end.frame(s.position)...)
 	}
 	if c, ok := s.conn.(interface{ SetWriteBuffer(int) error }); ok && failed != nil {
-		_ = c.SetWriteBuffer(sendBuffer + 2*len(b) + maxCommand)
+		_ = c.SetWriteBuffer(roomForGoodbye)
 	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(cutTime))
 	_, _ = s.conn.Write(b)
