@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/rooms/room"
@@ -115,4 +116,28 @@ func TestReactionsAddUp(t *testing.T) {
 	sum := addReactions(nil, []room.Reaction{{Emoji: "a", Count: 2}, {Emoji: "b", Count: 1}})
 	sum = addReactions(sum, []room.Reaction{{Emoji: "b", Count: 3, MediaTime: 9}})
 	require.Equal(t, []room.Reaction{{Emoji: "a", Count: 2}, {Emoji: "b", Count: 4, MediaTime: 9}}, sum)
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := newMetrics(reg)
+	require.NoError(t, err)
+	m.batch("large", 250*time.Millisecond)
+	m.batch("small", 3*time.Millisecond)
+	m.cut(4008)
+	m.sent(64, []*frame{newFrame("x", "", nil, time.Now()), newFrame("x", "", nil, time.Now())})
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, f := range families {
+		v := f.GetMetric()[0]
+		got[f.GetName()] = v.GetGauge().GetValue() + v.GetCounter().GetValue() + float64(v.GetHistogram().GetSampleCount())
+	}
+	require.InDelta(t, .25, got["freshet_rooms_batch_seconds"], 1e-9)
+	require.InDelta(t, 1, got["freshet_rooms_cut_total"], 0)
+	require.InDelta(t, 2, got["freshet_rooms_delivered_total"], 0)
+	require.InDelta(t, 1, got["freshet_rooms_delay_seconds"], 0)
+	m.batch("large", 0)
+	_, err = newMetrics(reg)
+	require.Error(t, err, "twice")
 }
