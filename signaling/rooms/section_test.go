@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"encoding/json"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -140,4 +141,38 @@ func TestMetrics(t *testing.T) {
 	m.batch("large", 0)
 	_, err = newMetrics(reg)
 	require.Error(t, err, "twice")
+}
+
+// Who comes back is put where as much is known, or would be told twice.
+func TestPlace(t *testing.T) {
+	h, err := New(Config{sectionSize: 2}, newMemory(), slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, err)
+	k := newKeeper(h, "demo")
+	k.last = 9
+	now := time.Unix(1000, 0)
+	join := func(read uint64) *section {
+		s := k.place(now, read)
+		m := newMember(room.Conn(len(k.members)))
+		m.section = s
+		k.members[m.id], s.members[m.id] = m, m
+		return s
+	}
+	first := join(0)
+	require.EqualValues(t, 9, first.published)
+	require.Same(t, first, join(9))
+	second := join(0)
+	require.NotSame(t, first, second, "full")
+	require.Same(t, second, join(0), "the smaller one")
+	for i := range 2 {
+		k.remove(k.members[room.Conn(i)])
+	}
+	k.last = 11
+	first.entries = []told{{10, []byte("{}")}, {11, []byte("{}")}}
+	second.published = 11
+	require.Same(t, first, k.place(now, 9))
+	require.Same(t, second, k.place(now, 10), "though it has more members")
+	second.published = 10
+	require.Same(t, first, k.place(now, 11), "nobody knows as much")
+	require.EqualValues(t, 11, first.published, "so it is told")
+	require.Len(t, first.ring.frames, 1)
 }
