@@ -154,6 +154,7 @@ func (h *Handler) forgetLocked(k *keeper) {
 		h.barred[k.name] = &k.bars
 	}
 	h.metrics.rooms.Set(float64(len(h.open)))
+	h.metrics.batch(k.name, 0)
 }
 
 // with calls f in the goroutine of a Room's keeper, which it opens if need be.

@@ -199,6 +199,7 @@ func (k *keeper) tick(now time.Time) {
 	for _, m := range k.members {
 		m.tend(now)
 	}
+	k.h.metrics.batch(k.name, batchTime(len(k.members)))
 }
 
 // more does what else is in the mailbox, as far as it takes no long time, so
@@ -223,7 +224,6 @@ func (k *keeper) settle(now time.Time) time.Time {
 	for _, c := range o.Cut {
 		if m := k.members[c.Conn]; m != nil {
 			m.cut(ending{code: c.Code, reason: c.Reason})
-			k.h.metrics.cut(c.Code)
 			k.remove(m)
 		}
 	}

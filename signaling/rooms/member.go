@@ -103,6 +103,13 @@ func (m *member) push(frames ...*frame) {
 
 // cut sends the member away; the first reason counts.
 func (m *member) cut(e ending) {
+	if m.finish(e) && m.keeper != nil {
+		m.keeper.h.metrics.cut(e.code)
+	}
+}
+
+// finish is cut for one who goes by itself. It reports whether e is the reason.
+func (m *member) finish(e ending) bool {
 	m.mu.Lock()
 	first, t := m.end == nil, m.transport
 	if first {
@@ -110,12 +117,13 @@ func (m *member) cut(e ending) {
 	}
 	m.mu.Unlock()
 	if !first {
-		return
+		return false
 	}
 	if t != nil {
 		t.interrupt(time.Now().Add(cutTime))
 	}
 	m.nudge()
+	return true
 }
 
 // ended returns how the member was sent away, nil while it may stay.
@@ -142,6 +150,7 @@ func (m *member) take(space []*frame) (control []byte, frames []*frame, end *end
 	frames, ok := m.section.ring.from(m.place, frames)
 	if !ok {
 		m.end = &tooSlow
+		m.keeper.h.metrics.cut(tooSlow.code)
 	}
 	m.place += uint64(len(frames))
 	return control, frames, m.end
@@ -149,6 +158,9 @@ func (m *member) take(space []*frame) (control []byte, frames []*frame, end *end
 
 // read notes that the client has been sent frames.
 func (m *member) read(frames []*frame) {
+	if len(frames) > 0 {
+		m.keeper.h.metrics.sent(m.id, frames)
+	}
 	for _, f := range frames {
 		if f.position != "" {
 			m.position = f.position

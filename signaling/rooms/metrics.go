@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 // metrics are those of one Handler.
@@ -22,6 +26,10 @@ type metrics struct {
 	append    prometheus.Histogram
 	delay     prometheus.Histogram
 	transport [transports]prometheus.Gauge
+	longest   prometheus.Gauge
+
+	mu      sync.Mutex
+	batches map[string]time.Duration // of Rooms that hold Entries back
 }
 
 // How somebody is connected.
@@ -56,6 +64,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		frames:   counter("frames_total", "Frames that were made for all of a Room."),
 		deliver:  counter("delivered_total", "Frames that were sent to a connection."),
 		cuts:     vec("cut_total", "Connections that the server has ended.", "code"),
+		longest:  prometheus.NewGauge(prometheus.GaugeOpts(opts("batch_seconds", "How long the largest room holds entries back, to tell them together."))),
+		batches:  map[string]time.Duration{},
 		lost:     counter("unkept_total", "Entries that the store could not take."),
 		append: histogram("append_seconds", "How long the store takes to keep Entries.",
 			prometheus.ExponentialBuckets(25e-6, 4, 9)),
@@ -68,7 +78,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.rooms, m.sockets, m.commands, m.refused, m.entries, m.frames, m.deliver, m.cuts, m.lost, m.append, m.delay,
+		m.rooms, m.sockets, m.commands, m.refused, m.entries, m.frames, m.deliver, m.cuts, m.lost, m.append, m.delay, m.longest,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -76,6 +86,33 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return nil, fmt.Errorf("rooms: %w", err)
 	}
 	return m, nil
+}
+
+// sampling is of how many connections one has its delays measured.
+const sampling = 64
+
+// sent counts what a connection was sent, event streams included.
+func (m *metrics) sent(id room.Conn, frames []*frame) {
+	m.deliver.Add(float64(len(frames)))
+	if id%sampling == 0 {
+		m.delay.Observe(time.Since(frames[0].at).Seconds())
+	}
+}
+
+// batch notes for how long a Room holds Entries back, and tells of the longest.
+func (m *metrics) batch(name string, d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d == 0 {
+		delete(m.batches, name)
+	} else {
+		m.batches[name] = d
+	}
+	longest := time.Duration(0)
+	for _, d := range m.batches {
+		longest = max(longest, d)
+	}
+	m.longest.Set(longest.Seconds())
 }
 
 func (m *metrics) cut(code int) { m.cuts.WithLabelValues(strconv.Itoa(code)).Inc() }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,7 +143,7 @@ func TestSlowReader(t *testing.T) {
 	require.Less(t, len(slow.texts), n)
 	slow2 := r.dial("demo", "token", "slow", "resume", position)
 	require.True(t, slow2.hello.Resumed)
-	all := append(slow.texts, slow2.texts...)
+	all := slices.Concat(slow.texts, slow2.texts)
 	for len(all) < n {
 		m := slow2.next()
 		for _, e := range m.Entries {

@@ -2,9 +2,11 @@ package rooms
 
 import (
 	"encoding/json"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/rooms/room"
@@ -115,4 +117,62 @@ func TestReactionsAddUp(t *testing.T) {
 	sum := addReactions(nil, []room.Reaction{{Emoji: "a", Count: 2}, {Emoji: "b", Count: 1}})
 	sum = addReactions(sum, []room.Reaction{{Emoji: "b", Count: 3, MediaTime: 9}})
 	require.Equal(t, []room.Reaction{{Emoji: "a", Count: 2}, {Emoji: "b", Count: 4, MediaTime: 9}}, sum)
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := newMetrics(reg)
+	require.NoError(t, err)
+	m.batch("large", 250*time.Millisecond)
+	m.batch("small", 3*time.Millisecond)
+	m.cut(4008)
+	m.sent(64, []*frame{newFrame("x", "", nil, time.Now()), newFrame("x", "", nil, time.Now())})
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, f := range families {
+		v := f.GetMetric()[0]
+		got[f.GetName()] = v.GetGauge().GetValue() + v.GetCounter().GetValue() + float64(v.GetHistogram().GetSampleCount())
+	}
+	require.InDelta(t, .25, got["freshet_rooms_batch_seconds"], 1e-9)
+	require.InDelta(t, 1, got["freshet_rooms_cut_total"], 0)
+	require.InDelta(t, 2, got["freshet_rooms_delivered_total"], 0)
+	require.InDelta(t, 1, got["freshet_rooms_delay_seconds"], 0)
+	m.batch("large", 0)
+	_, err = newMetrics(reg)
+	require.Error(t, err, "twice")
+}
+
+// Who comes back is put where as much is known, or would be told twice.
+func TestPlace(t *testing.T) {
+	h, err := New(Config{sectionSize: 2}, newMemory(), slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, err)
+	k := newKeeper(h, "demo")
+	k.last = 9
+	now := time.Unix(1000, 0)
+	join := func(read uint64) *section {
+		s := k.place(now, read)
+		m := newMember(room.Conn(len(k.members)))
+		m.section = s
+		k.members[m.id], s.members[m.id] = m, m
+		return s
+	}
+	first := join(0)
+	require.EqualValues(t, 9, first.published)
+	require.Same(t, first, join(9))
+	second := join(0)
+	require.NotSame(t, first, second, "full")
+	require.Same(t, second, join(0), "the smaller one")
+	for i := range 2 {
+		k.remove(k.members[room.Conn(i)])
+	}
+	k.last = 11
+	first.entries = []told{{10, []byte("{}")}, {11, []byte("{}")}}
+	second.published = 11
+	require.Same(t, first, k.place(now, 9))
+	require.Same(t, second, k.place(now, 10), "though it has more members")
+	second.published = 10
+	require.Same(t, first, k.place(now, 11), "nobody knows as much")
+	require.EqualValues(t, 11, first.published, "so it is told")
+	require.Len(t, first.ring.frames, 1)
 }

@@ -92,7 +92,7 @@ func (s *socket) interrupt(deadline time.Time) { _ = s.conn.SetWriteDeadline(dea
 
 // serve reads until the connection ends, and gives it back.
 func (s *socket) serve(handle func([]byte)) {
-	s.cut(endingOf(s.receive(handle)))
+	s.finish(endingOf(s.receive(handle)))
 	<-s.written
 	// What is unread when a connection closes makes the kernel send a reset,
 	// and that may overtake our close frame.
