@@ -207,10 +207,10 @@ export class Director extends Emitter<DirectorEvents> {
   #decide(): void {
     const hls = this.#hls;
     const empty = hls !== undefined && ["ended", "waiting", "error"].includes(hls.state);
-    if (this.#past && hls?.following && hls.everLive) this.#past = false;
-    else if (this.#past && empty && this.stage.shown === "whep") {
+    if (this.#past && ((hls?.following && hls.everLive) || (empty && this.stage.shown === "whep"))) {
       this.#past = false;
-      this.#nothing();
+      // Nobody has left live: there was nowhere to go.
+      if (this.stage.shown === "whep") this.#nothing();
     }
     const plan = this.#chooser.step({
       now: performance.now(),
