@@ -5,7 +5,7 @@ import type { PlaylistEngine } from "./hls-base.ts";
 import { hlsAddress } from "./hls-state.ts";
 import { type Mode, type Path, PathChooser } from "./path.ts";
 import { playlistEngine, playlistPlayable } from "./playlist.ts";
-import { probe } from "./probe.ts";
+import { Reach } from "./reach.ts";
 import { Stage } from "./stage.ts";
 import { Watcher } from "./watcher.ts";
 import { LEAST_WINDOW, PAST, type Window, windowLength } from "./window.ts";
@@ -29,9 +29,6 @@ export interface DirectorEvents extends EngineEvents {
 const INTERVAL = 250;
 /** How long a picture that still plays, though badly, waits for LL-HLS to meet it, in ms. */
 const LEAVE = 1500;
-/** How long what is known of the window counts, in ms, also while it is too short to be of use. */
-const WINDOW_AGE = 15_000;
-const SHORT_AGE = 3000;
 /** How long a notice is shown, in ms. */
 const NOTICE = 4000;
 
@@ -49,7 +46,7 @@ export class Director extends Emitter<DirectorEvents> {
   #began = 0;
   #quality: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #window: { length: number; at: number } | undefined;
+  readonly #reach = new Reach();
   /** A word on what the viewer has asked for; undefined most of the time. */
   notice: string | undefined;
   #noticed: ReturnType<typeof setTimeout> | undefined;
@@ -84,8 +81,8 @@ export class Director extends Emitter<DirectorEvents> {
     const end = this.#liveNow();
     const own = this.#hls?.window;
     if (own) return { start: own.start, end: Math.max(own.end, end ?? 0) };
-    const length = this.#window?.length ?? 0;
-    return end === undefined || length < LEAST_WINDOW ? undefined : { start: end - length * 1000, end };
+    const { seconds } = this.#reach;
+    return end === undefined || seconds < LEAST_WINDOW ? undefined : { start: end - seconds * 1000, end };
   }
 
   /** How far the picture is behind live, in seconds; 0 while WHEP plays. */
@@ -173,14 +170,9 @@ export class Director extends Emitter<DirectorEvents> {
 
   /** Learns how far back one can go, when LL-HLS does not play and so does not tell. */
   async look(): Promise<void> {
-    const now = performance.now();
-    const { length, at } = this.#window ?? { length: 0, at: Number.NEGATIVE_INFINITY };
-    const known = now - at < (length < LEAST_WINDOW ? SHORT_AGE : WINDOW_AGE);
-    if (this.#hls || known || !this.#possible || !this.#hlsUrl) return;
-    this.#window = { length, at: now };
-    const found = await probe(this.#hlsUrl, this.source.token, this.#life.signal).catch(() => undefined);
-    this.#window = { length: found?.seconds ?? 0, at: now };
-    this.emit("change", undefined);
+    if (this.#hls || !this.#possible || !this.#hlsUrl) return;
+    const news = await this.#reach.look(this.#hlsUrl, this.source.token, this.#life.signal);
+    if (news) this.emit("change", undefined);
   }
 
   get #possible(): boolean {
@@ -215,10 +207,10 @@ export class Director extends Emitter<DirectorEvents> {
   #decide(): void {
     const hls = this.#hls;
     const empty = hls !== undefined && ["ended", "waiting", "error"].includes(hls.state);
-    if (this.#past && hls?.following && hls.everLive) this.#past = false;
-    else if (this.#past && empty && this.stage.shown === "whep") {
+    if (this.#past && ((hls?.following && hls.everLive) || (empty && this.stage.shown === "whep"))) {
       this.#past = false;
-      this.#nothing();
+      // Nobody has left live: there was nowhere to go.
+      if (this.stage.shown === "whep") this.#nothing();
     }
     const plan = this.#chooser.step({
       now: performance.now(),
