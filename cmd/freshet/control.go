@@ -36,6 +36,7 @@ func (s *server) openBars(set *settings) (err error) {
 
 // openControl puts the control API together.
 func (s *server) openControl(site *httpx.Site) *api.Handler {
+	s.whip.Sessions.Barred, s.whep.Sessions.Barred = s.access.barred(true), s.access.barred(false)
 	control := &api.Handler{
 		Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep, Bars: s.access.bars,
 		Rooms: s.rooms, Records: s.rooms, Guests: s.rooms, Log: s.log,
@@ -60,6 +61,18 @@ func (s *server) roomBar(stream string, e room.Entry) {
 	}
 	if n := s.whip.End(match, errBanned) + s.whep.End(match, errBanned); n > 0 {
 		s.log.Info("sessions of somebody banned were ended", "stream", stream, "sessions", n)
+	}
+}
+
+// barred returns why a session is not to go on that was let in before, nil when
+// it may.
+func (a *access) barred(publishing bool) func(session.Info) error {
+	return func(i session.Info) error {
+		if err := a.bars.Check(i.Grant, publishing, time.Now()); err != nil {
+			return err //nolint:wrapcheck // is the reason
+		}
+		_, err := a.heed(i.Grant, nil)
+		return err
 	}
 }
 

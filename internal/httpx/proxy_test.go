@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,9 +125,12 @@ func FuzzTrustedProxies(f *testing.F) {
 		if seen == peer {
 			return
 		}
-		at, err := netip.ParseAddrPort(peer)
+		addr, err := netip.ParseAddr(strings.Trim(peer, "[]"))
+		if at, e := netip.ParseAddrPort(peer); e == nil {
+			addr, err = at.Addr(), nil
+		}
 		require.NoError(t, err)
-		require.True(t, netip.MustParsePrefix("10.0.0.0/8").Contains(at.Addr().Unmap()), "only a proxy's word counts")
+		require.True(t, netip.MustParsePrefix("10.0.0.0/8").Contains(addr.Unmap()), "only a proxy's word counts")
 		_, err = netip.ParseAddrPort(seen)
 		require.NoError(t, err)
 	})

@@ -110,16 +110,38 @@ func (h *Handler) routes() map[string]httpx.Methods {
 		all = h.roomRoutes()
 	}
 	maps.Copy(all, map[string]httpx.Methods{
-		"/api/v1/streams":                             {get: h.list, post: h.post(h.Auth.Operate, h.createStream)},
+		"/api/v1/streams":                             {get: h.list, post: h.post(h.operates, h.createStream)},
 		"/api/v1/streams/{stream}":                    {get: h.detail, del: h.endStream},
-		"/api/v1/streams/{stream}/tokens":             {post: h.post(h.Auth.Operate, h.createToken)},
+		"/api/v1/streams/{stream}/tokens":             {post: h.post(h.operates, h.createToken)},
 		"/api/v1/streams/{stream}/sessions":           {get: h.listSessions},
 		"/api/v1/streams/{stream}/sessions/{session}": {get: h.getSession, del: h.kick},
-		"/api/v1/revocations":                         {get: h.listRevocations, post: h.post(h.Auth.Operate, h.revoke)},
+		"/api/v1/revocations":                         {get: h.listRevocations, post: h.post(h.operates, h.revoke)},
 		"/api/v1/revocations/{revocation}":            {get: h.getRevocation, del: h.lift},
 		"/api/v1/openapi.yaml":                        {get: describeAPI},
 	})
 	return all
+}
+
+// operates lets in who may do everything.
+func (h *Handler) operates(r *http.Request) (auth.Grant, error) {
+	g, err := h.Auth.Operate(r)
+	if err != nil {
+		return g, err //nolint:wrapcheck // for the table
+	}
+	return g, sameSite(r, g)
+}
+
+// sameSite refuses changes that a page of another site asks for on an open
+// server, on which nothing but this tells the operator from what the operator's
+// browser happens to show. Elsewhere the token does.
+func sameSite(r *http.Request, g auth.Grant) error {
+	if !g.Open {
+		return nil
+	}
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return problem(http.StatusForbidden, "cross-site", "without keys the server takes no changes from pages of other sites")
+	}
+	return nil
 }
 
 // Register puts the resources into a mux.

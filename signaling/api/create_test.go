@@ -137,3 +137,47 @@ func TestCreateToken(t *testing.T) {
 	}
 	g.as(http.MethodPost, "/api/v1/streams/-bad/tokens", `{}`, 404)
 }
+
+// A page that the operator happens to look at cannot use an open server in the
+// operator's name; with keys, pages of other sites have tokens.
+func TestOtherSites(t *testing.T) {
+	g, keyed := newRig(t, nil), newRig(t, keys)
+	for _, c := range []struct{ method, path, body string }{
+		{http.MethodPost, "/api/v1/streams", `{"name":"x"}`},
+		{http.MethodPost, "/api/v1/revocations", `{"identity":"x"}`},
+		{http.MethodPost, "/api/v1/rooms/demo/messages", `{"text":"x"}`},
+		{http.MethodDelete, "/api/v1/streams/demo", ""},
+	} {
+		for _, foreign := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Origin", "null"}} {
+			a := g.do(c.method, c.path, "", c.body, foreign...)
+			require.Equal(t, 403, a.status, "%s %v", c.path, foreign)
+			require.Equal(t, "cross-site", a.code(t))
+		}
+		a := keyed.do(c.method, c.path, keyed.operator, c.body, "Origin", "http://evil.example")
+		require.Less(t, a.status, 300)
+		a = g.do(c.method, c.path, "", c.body, "Origin", "http://live.example")
+		require.Less(t, a.status, 300, "our own pages")
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add("limit=5&cursor=c3RyZWFtcwphMQ")
+	f.Add("limit=0&cursor=%00&cursor=")
+	f.Fuzz(func(t *testing.T, raw string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.RawQuery = raw
+		q, err := query(r, "limit", "cursor")
+		if err != nil {
+			return
+		}
+		win, err := windowOf(q, "streams")
+		if err != nil {
+			return
+		}
+		all := []string{"a", "b", "c", "d"}
+		page, next := cut(all, func(s string) string { return s }, win, "streams")
+		require.LessOrEqual(t, len(page), win.limit)
+		require.LessOrEqual(t, win.limit, maxLimit)
+		require.Equal(t, next != nil, len(page) == win.limit && len(page) > 0 && page[len(page)-1] != "d")
+	})
+}

@@ -179,7 +179,7 @@ func (h *Handler) getRevocation(w http.ResponseWriter, r *http.Request) error {
 
 // lift lets somebody in again.
 func (h *Handler) lift(w http.ResponseWriter, r *http.Request) error {
-	grant, err := h.Auth.Operate(r)
+	grant, err := h.operates(r)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,11 @@ func (h *Handler) moderates(r *http.Request) (auth.Grant, error) {
 	if err != nil {
 		return auth.Grant{}, err //nolint:wrapcheck // a Problem
 	}
-	return h.Auth.Moderate(r, stream) //nolint:wrapcheck // for the table
+	g, err := h.Auth.Moderate(r, stream)
+	if err != nil {
+		return g, err //nolint:wrapcheck // for the table
+	}
+	return g, sameSite(r, g)
 }
 
 func (h *Handler) listRooms(w http.ResponseWriter, r *http.Request) error {

@@ -111,7 +111,7 @@ func (h *Handler) find(r *http.Request) (holder, auth.Grant, error) {
 	if err != nil {
 		return holder{}, auth.Grant{}, err
 	}
-	grant, err := h.Auth.Operate(r)
+	grant, err := h.operates(r)
 	if err != nil {
 		return holder{}, auth.Grant{}, err
 	}

@@ -78,7 +78,7 @@ func (h *Handler) endStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	grant, err := h.Auth.Operate(r)
+	grant, err := h.operates(r)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ const (
 	maxAgent  = 256
 
 	sweepInterval = time.Second
+	// settleTime is how long a request may take from its token to its session,
+	// and some.
+	settleTime = 30 * time.Second
 	// Browsers trickle a handful of candidates per network; nobody restarts
 	// ICE ten times a second for long.
 	changesPerSecond = 10
@@ -101,6 +104,10 @@ type Table[P Peer] struct {
 	// before Run.
 	Observer  Observer
 	Connected func(P) bool
+	// Barred tells who was let in while a decision against it was on its way;
+	// Run asks about each session while it is new. Nil: nobody. It is set before
+	// Run.
+	Barred func(Info) error
 
 	mu       sync.Mutex
 	sessions map[string]*Session[P]
@@ -129,6 +136,7 @@ func (t *Table[P]) Run(ctx context.Context) error {
 }
 
 func (t *Table[P]) sweep() {
+	t.settle(time.Now())
 	joined, left := t.collect()
 	if t.Observer == nil {
 		return
@@ -138,6 +146,27 @@ func (t *Table[P]) sweep() {
 	}
 	for _, i := range left {
 		t.Observer.Left(i)
+	}
+}
+
+// settle ends new sessions of those who are barred by now. End cannot have seen
+// one that was made by a request that was let in just before.
+func (t *Table[P]) settle(now time.Time) {
+	if t.Barred == nil {
+		return
+	}
+	var fresh []Info
+	t.mu.Lock()
+	for _, s := range t.sessions {
+		if now.Sub(s.Created) < settleTime {
+			fresh = append(fresh, s.Info)
+		}
+	}
+	t.mu.Unlock()
+	for _, i := range fresh {
+		if reason := t.Barred(i); reason != nil {
+			t.End(func(other Info) bool { return other.ID == i.ID }, reason)
+		}
 	}
 }
 

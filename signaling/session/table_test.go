@@ -98,3 +98,25 @@ func TestEnd(t *testing.T) {
 	require.Equal(t, []string{"ann"}, c.left, "the one that had joined")
 	require.Equal(t, []*Session[*conn]{bob}, c.Of("a"))
 }
+
+// Whoever was let in just before a decision against it is not there for long.
+func TestBarred(t *testing.T) {
+	c := newCrowd()
+	reason := errors.New("revoked meanwhile")
+	ann, bob := c.add("a", "ann"), c.add("a", "bob")
+	c.Barred = func(i Info) error {
+		if i.Identity == "ann" {
+			return reason
+		}
+		return nil
+	}
+	c.sweep()
+	require.True(t, ann.Over())
+	require.False(t, bob.Over())
+	require.Equal(t, []*Session[*conn]{bob}, c.Of("a"))
+
+	old := c.add("a", "ann")
+	old.Created = old.Created.Add(-settleTime)
+	c.sweep()
+	require.False(t, old.Over(), "End has seen to those who have been there for long")
+}

@@ -32,7 +32,14 @@ export interface ApiStream {
 
 /** All streams of the server. Throws RequestError; 401 and 403 ask for another token. */
 export async function listStreams(token: string | undefined, signal: AbortSignal): Promise<ApiStream[]> {
-  const response = await request("/api/v1/streams", { token, signal, timeout: 5000 });
-  const body = (await response.json()) as { streams?: ApiStream[] };
-  return (body.streams ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+  const all: ApiStream[] = [];
+  let next: string | undefined;
+  do {
+    const cursor: string = next ? `&cursor=${encodeURIComponent(next)}` : "";
+    const response = await request(`/api/v1/streams?limit=1000${cursor}`, { token, signal, timeout: 5000 });
+    const body = (await response.json()) as { streams?: ApiStream[]; next?: string };
+    all.push(...(body.streams ?? []));
+    next = body.next;
+  } while (next);
+  return all.toSorted((a, b) => a.name.localeCompare(b.name));
 }
