@@ -39,7 +39,7 @@ func (s *server) openControl(site *httpx.Site) *api.Handler {
 	s.whip.Sessions.Barred, s.whep.Sessions.Barred = s.access.barred(true), s.access.barred(false)
 	control := &api.Handler{
 		Site: site, Auth: &s.access, Streams: s.hub, Publishers: s.whip, Viewers: s.whep, Bars: s.access.bars,
-		Rooms: s.rooms, Records: s.rooms, Guests: s.rooms, Log: s.log,
+		Rooms: s.rooms, Records: s.rooms, Guests: s.rooms, Webhooks: s.hooks, Log: s.log,
 	}
 	if s.hls != nil {
 		control.Egress = egress{s.hls}

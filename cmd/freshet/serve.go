@@ -223,7 +223,6 @@ func (s *server) routes(set *settings, site *httpx.Site, pages http.Handler) htt
 	s.whep.Register(mux)
 	s.rooms.Register(mux)
 	s.openControl(site).Register(mux)
-	s.registerWebhooks(site, mux)
 	missing := []string{"/whip/", "/whep/", "/rooms/", "/api/"}
 	if s.origin != nil {
 		s.origin.Register(mux)

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/webhook"
 )
@@ -107,11 +106,6 @@ func (s *server) askAgain(action, via string) func(*http.Request, auth.Grant) er
 	return func(r *http.Request, g auth.Grant) error {
 		return s.admission.AskAgain(r.Context(), webhook.QuestionOf(action, via, r.UserAgent(), g))
 	}
-}
-
-// registerWebhooks puts what can be seen and done about webhooks into a mux.
-func (s *server) registerWebhooks(site *httpx.Site, mux *http.ServeMux) {
-	(&webhook.API{Site: site, Auth: &s.access, Dispatcher: s.hooks}).Register(mux)
 }
 
 // runWithWebhooks runs the rest of the server, and the webhooks for a little

@@ -94,6 +94,8 @@ type Handler struct {
 	Guests  Guests
 	// Egress is nil when there is no HLS.
 	Egress Egress
+	// Webhooks is nil when there are none.
+	Webhooks Webhooks
 	// Ready returns why the server cannot do its work at present, nil when it
 	// can; a nil function means that it always can.
 	Ready func(ctx context.Context) error
@@ -108,6 +110,9 @@ func (h *Handler) routes() map[string]httpx.Methods {
 	all := map[string]httpx.Methods{}
 	if h.Rooms != nil {
 		all = h.roomRoutes()
+	}
+	if h.Webhooks != nil {
+		maps.Copy(all, h.webhookRoutes())
 	}
 	maps.Copy(all, map[string]httpx.Methods{
 		"/api/v1/streams":                             {get: h.list, post: h.post(h.operates, h.createStream)},

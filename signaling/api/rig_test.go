@@ -235,6 +235,7 @@ type rig struct {
 	in      *publishers
 	out     *viewers
 	hall    *hall
+	office  office
 	logs    *strings.Builder
 	handler http.Handler
 	// The tokens of an operator, of demo's host, moderator
@@ -251,6 +252,7 @@ func newRig(t testing.TB, keys auth.Keys) *rig {
 		hall: &hall{now: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), all: map[string]*room.Room{}}, logs: &strings.Builder{},
 	}
 	g.auth.Bars = bars
+
 	for _, name := range []string{"demo", "empty"} {
 		g.hall.all[name] = room.New(name, room.Config{}, room.Past{Log: "l", Next: 1})
 	}
@@ -258,7 +260,7 @@ func newRig(t testing.TB, keys auth.Keys) *rig {
 	h := &Handler{
 		Site: &httpx.Site{Log: log, Errors: signaling.Errors()}, Log: log,
 		Auth: g.auth, Streams: g.streams, Publishers: g.in, Viewers: g.out, Egress: egressOf("demo"),
-		Bars: bars, Rooms: g.hall, Records: g.hall, Guests: g.hall,
+		Bars: bars, Rooms: g.hall, Records: g.hall, Guests: g.hall, Webhooks: &g.office,
 	}
 	mux := http.NewServeMux()
 	h.Register(mux)
