@@ -168,8 +168,8 @@ export class RoomModel extends Emitter<ModelEvents> {
     const { picture } = this;
     const now = Date.now();
     const live = picture?.atLive ?? true;
-    const waits = picture && !(live && picture.path === "whep");
-    return { now, live, capture: waits ? this.#captured : undefined };
+    const near = live && picture?.path === "whep";
+    return { now, live, near, capture: this.#captured };
   }
 
   get #captured(): number | undefined {

@@ -14,16 +14,17 @@ export interface OpenMenu {
   from: HTMLElement;
 }
 
-/** Where a menu of so many items goes that belongs to a button: below it, or above where there is more room. */
+/** Where a menu of so many items goes that belongs to a button: below it, above it, or where it fits at all. */
 export function placeOf(
   button: DOMRect,
   room: DOMRect,
   items: number,
 ): Pick<OpenMenu, "top" | "bottom" | "height"> {
+  const needed = items * 46 + 12;
   const [below, above] = [room.bottom - button.bottom - 8, button.top - room.top - 8];
-  const down = below >= Math.min(items * 46 + 12, above);
-  if (down) return { top: button.bottom - room.top, bottom: undefined, height: below };
-  return { top: undefined, bottom: room.bottom - button.top, height: above };
+  if (below >= needed) return { top: button.bottom - room.top, bottom: undefined, height: below };
+  if (above >= needed) return { top: undefined, bottom: room.bottom - button.top, height: above };
+  return { top: Math.max(8, room.height - 8 - needed), bottom: undefined, height: room.height - 16 };
 }
 
 /** A menu that arrow keys go through. */

@@ -1,13 +1,15 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { guestKey } from "../wire/access.ts";
 import { Announcer } from "./announcer.ts";
+import { headBar, type Panel, pinnedBar, standingBar } from "./bars.ts";
 import type { Line } from "./chat.ts";
 import { RoomClient } from "./client.ts";
 import "./composer.ts";
 import type { RoomComposer } from "./composer.ts";
 import { guestName, loadTimed, saveTimed } from "./guest.ts";
 import { icon } from "./icons.ts";
-import { estimate, type LineActions, nameOf, row, textOf } from "./line.ts";
+import { listKey } from "./keys.ts";
+import { estimate, type LineActions, row } from "./line.ts";
 import "./list.ts";
 import type { RoomList } from "./list.ts";
 import { type MenuItem, messageMenu, personMenu } from "./menu.ts";
@@ -47,7 +49,7 @@ export class FreshetRoom extends LitElement {
   declare token: string;
   declare as: string;
   declare player: Picture | undefined;
-  declare panel: "people" | "settings" | undefined;
+  declare panel: Panel | undefined;
   declare menu: (OpenMenu & { line?: Line; person?: Person | undefined }) | undefined;
   declare banning: Person | undefined;
   declare replyTo: Line | undefined;
@@ -247,29 +249,16 @@ export class FreshetRoom extends LitElement {
     this.#toggle(this.panel);
   };
 
-  #toggle(panel: "people" | "settings"): void {
+  #toggle(panel: Panel): void {
     const closing = this.panel === panel;
     this.panel = closing ? undefined : panel;
     this.confirming = false;
     if (closing) this.renderRoot.querySelector<HTMLElement>(`[data-testid="${panel}-button"]`)?.focus();
   }
 
-  /** Arrow keys go from message to message, Enter opens a message's menu. */
   #listKey(event: KeyboardEvent): void {
     const list = this.#list;
-    const items = this.model?.items;
-    if (!list || !items || event.altKey || event.ctrlKey || event.metaKey) return;
-    const row = (event.target as HTMLElement).closest<HTMLElement>("[data-key]");
-    const onRow = row === event.target ? row : undefined;
-    if (event.key === "Enter" && onRow) {
-      const button = onRow.querySelector<HTMLElement>('[aria-haspopup="menu"]');
-      button?.click();
-    } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
-      const at = row ? items.findIndex((line) => line.key === row.dataset.key) : items.length;
-      const next = items[Math.max(0, Math.min(items.length - 1, at + (event.key === "ArrowUp" ? -1 : 1)))];
-      if (next) void list.reveal(next.key).then((element) => element?.focus({ preventScroll: true }));
-    } else return;
-    event.preventDefault();
+    if (list && this.model) listKey(event, list, this.model.items);
   }
 
   #ended(end: boolean): void {
@@ -280,12 +269,13 @@ export class FreshetRoom extends LitElement {
   protected override render(): TemplateResult {
     const { model } = this;
     return html`<div class="room" @pointerdown=${this.#press}>
-      ${this.#header()} ${this.#pinned()}
+      ${headBar(model, this.panel, this.as === "host", (panel) => this.#toggle(panel))}
+      ${model ? pinnedBar(model) : nothing}
       <div class="middle">
         ${this.#messages()}
         ${model && this.panel ? this.#panel(model) : nothing}
       </div>
-      ${this.#standing()}
+      ${model ? standingBar(model) : nothing}
       <p class="told" role="status" data-testid="told" ?hidden=${!this.told}>${this.told}</p>
       <freshet-room-composer .model=${model} .replyTo=${this.replyTo} ?hidden=${model?.client.standing === "over"}
         @freshet-said=${() => this.#list?.toEnd()} @freshet-reply-over=${() => (this.replyTo = undefined)}></freshet-room-composer>
@@ -300,34 +290,6 @@ export class FreshetRoom extends LitElement {
       }
       ${banDialog(this.banning, (command) => model?.command(command))}
       <div class="announcer hidden-text" role="status" aria-live="polite"></div>
-    </div>`;
-  }
-
-  #header(): TemplateResult {
-    const chat = this.model?.chat;
-    const count = chat?.people?.count;
-    const viewers = this.as === "host" ? chat?.stream?.viewers : undefined;
-    const button = (
-      panel: "people" | "settings",
-      label: string,
-      body: TemplateResult,
-    ) => html`<button class="tool wide"
-      aria-label=${label} title=${label} aria-expanded=${this.panel === panel} data-testid="${panel}-button" @click=${() => this.#toggle(panel)}>${body}</button>`;
-    return html`<header class="head"><h2>Chat</h2>
-      ${viewers === undefined ? nothing : html`<span class="muted numbers" data-testid="watching">${viewers} watching</span>`}
-      <span class="grow"></span>
-      ${count === undefined ? nothing : button("people", `${count} here`, html`${icon("people")}<span class="numbers" data-testid="count">${count}</span>`)}
-      ${button("settings", "Settings of the chat", icon("settings"))}
-    </header>`;
-  }
-
-  #pinned(): TemplateResult | typeof nothing {
-    const { model } = this;
-    const pinned = model?.chat.pinned;
-    if (!model || !pinned?.text || !model.visible(pinned)) return nothing;
-    return html`<div class="pinned" data-testid="pinned">${icon("pin")}
-      <p tabindex="0" aria-label="Pinned message">${nameOf(pinned.from)} <span dir="auto">${textOf(pinned.text)}</span></p>
-      ${model.chat.allows("pin") ? html`<button class="tool" aria-label="Unpin" title="Unpin" data-testid="unpin" @click=${() => model.command({ type: "pin", target: "" })}>${icon("close")}</button>` : nothing}
     </div>`;
   }
 
@@ -357,21 +319,6 @@ export class FreshetRoom extends LitElement {
     };
     if (this.panel === "people") return peoplePanel(model, act);
     return settingsPanel(model, this.confirming, (on) => (this.confirming = on), act);
-  }
-
-  /** Says so when one is not in the room, or when messages wait for the picture. */
-  #standing(): TemplateResult | typeof nothing {
-    const { model } = this;
-    if (!model) return nothing;
-    const { standing, reason } = model.client;
-    const out = standing === "waiting" || standing === "over" || (standing === "connecting" && reason);
-    if (out) {
-      return html`<div class="standing" role="status" data-testid="standing"><span>${reason} ${standing === "over" ? "" : "Coming back…"}</span>
-        ${standing === "waiting" || (standing === "over" && !model.banned) ? html`<button class="link" data-testid="retry" @click=${() => model.client.retry()}>Try now</button>` : nothing}</div>`;
-    }
-    const { waiting } = model.timeline;
-    if (waiting === 0) return nothing;
-    return html`<div class="standing ahead" data-testid="ahead">${icon("clock")}<span class="numbers">${waiting} wait${waiting === 1 ? "s" : ""} for your picture</span></div>`;
   }
 }
 

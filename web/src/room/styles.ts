@@ -54,7 +54,7 @@ export const roomStyles = css`
 
   .row { position: relative; padding: 4px 16px; overflow-wrap: anywhere; contain: content; outline-offset: -3px; }
   .row:hover, .row:focus-within { background: var(--sunk); }
-  .said > .name, .said > .role { margin-inline-end: 6px; }
+  .said > .name, .said > .role { margin-right: 2px; }
   .name { font-weight: 640; color: oklch(var(--name-light) var(--name-colour) var(--hue, 190)); }
   .role { display: inline-block; padding: 0 6px; border-radius: 5px; font-size: 11px; line-height: 17px; font-weight: 680; letter-spacing: 0.02em; border: 1px solid currentColor;
     color: var(--m); vertical-align: 1px; white-space: nowrap; }

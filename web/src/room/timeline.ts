@@ -21,6 +21,8 @@ export interface Moment {
   capture: number | undefined;
   /** False while the viewer is in the past by choice. */
   live: boolean;
+  /** The picture is as near to live as can be: nothing waits. */
+  near: boolean;
 }
 
 /** At live nothing waits longer than this for its picture, in ms: some clock must be wrong. */
@@ -36,6 +38,7 @@ export class Timeline<T extends Timed> {
   #shown: T[] = [];
   #waiting: T[] = [];
   #capture: number | undefined;
+  #live = true;
   #on = true;
 
   get shown(): readonly T[] {
@@ -62,11 +65,12 @@ export class Timeline<T extends Timed> {
 
   /** Shows what is due now, in the order in which it came. The result tells whether `shown` has changed. */
   step(moment: Moment): boolean {
-    const { capture } = moment;
+    const { capture, live } = moment;
     const back = capture !== undefined && capture < (this.#capture ?? capture) - STEP_BACK;
+    const left = this.#live && !live;
     this.#capture = capture ?? this.#capture;
-    let changed = false;
-    if (back && this.#on && !moment.live) changed = this.#takeBack(moment);
+    this.#live = live;
+    const changed = !live && (back || left) && this.#takeBack(moment);
     if (this.#waiting.length === 0) return changed;
     const due: T[] = [];
     const rest: T[] = [];
@@ -86,8 +90,8 @@ export class Timeline<T extends Timed> {
   }
 
   /** Whether something may be shown now. */
-  due(item: Timed, { now, capture, live }: Moment): boolean {
-    if (!this.#on || capture === undefined) return true;
+  due(item: Timed, { now, capture, live, near }: Moment): boolean {
+    if (!this.#on || capture === undefined || near) return true;
     if (!live) return time(item) <= capture;
     return item.own || item.mediaTime <= capture || now - item.arrived >= MOST_WAIT;
   }

@@ -12,6 +12,7 @@ const item = (key: string, mediaTime: number, rest: Partial<Timed> = {}): Timed 
 const at = (capture: number | undefined, rest: Partial<Moment> = {}): Moment => ({
   now: 0,
   live: true,
+  near: false,
   capture,
   ...rest,
 });
@@ -84,6 +85,19 @@ describe("timeline", () => {
     expect(keys(timeline)).toBe("ab");
     timeline.step(at(41_500));
     expect(keys(timeline)).toBe("abcd");
+  });
+
+  test("who leaves live has the chat of then, though nothing waited before", () => {
+    const timeline = new Timeline<Timed>();
+    timeline.add(item("a", 1000), item("b", 30_000));
+    timeline.step(at(undefined));
+    timeline.step(at(20_000, { near: true }));
+    expect(keys(timeline)).toBe("ab");
+    timeline.step(at(20_000, { live: false }));
+    expect(keys(timeline)).toBe("a");
+    timeline.on = false;
+    timeline.step(at(20_000, { live: false }));
+    expect(keys(timeline)).toBe("ab");
   });
 
   test("a picture that stutters takes nothing away", () => {
