@@ -109,6 +109,23 @@ func TestMadeOnDemand(t *testing.T) {
 	w.until("s/180p/index.m3u8", `EXTINF`)
 }
 
+// What is made for somebody goes on with the next publisher.
+func TestRungsOfTheNextPublisher(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{ffmpeg: "ffmpeg", bridge: Config{Segment: segment.Config{Segment: time.Second}}})
+	stop := w.broadcast("s", video(t, "", vp8), sound())
+	w.until("s/index.m3u8", `180p/index.m3u8`)
+	w.until("s/180p/index.m3u8", `(?s)EXTINF.*EXTINF`)
+	stop()
+	stop = w.broadcast("s", video(t, "", vp8), sound())
+	w.until("s/180p/index.m3u8", `(?s)#EXT-X-DISCONTINUITY\n.*EXTINF.*EXTINF`)
+	stop()
+	w.broadcast("s", video(t, "", avc), sound())
+	w.until("s/index.m3u8", `video/index.m3u8`)
+	w.until("s/video/index.m3u8", `EXTINF`)
+	require.Eventually(t, func() bool { return !strings.Contains(w.get("s/index.m3u8"), "180p") }, 20*time.Second, 50*time.Millisecond)
+}
+
 // A stream of VP8 without sound has nothing but what is made on demand.
 func TestOnlyOnDemand(t *testing.T) {
 	t.Parallel()

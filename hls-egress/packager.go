@@ -44,6 +44,7 @@ type packager struct {
 	order  []*track // in the order in which they came
 	rungs  rungs
 	table  []transcode.Rung // what is on offer
+	anew   bool             // it has to be offered again
 	// silence is for the publisher's sound, dry for what ffmpeg makes of it.
 	silence, dry silence
 	// wants is what the Subscription has declared; used is when somebody last
@@ -233,7 +234,7 @@ func (p *packager) emit(now time.Time, out segment.Output) {
 		if !p.ladder.Independent() {
 			p.out.Dependent()
 		}
-		p.table = nil // on offer here too
+		p.anew = true // on offer here too
 		if p.audio() != nil {
 			p.opened = now
 			p.out.Expect(audioName)

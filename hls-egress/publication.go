@@ -46,8 +46,14 @@ func (p *packager) follow(now time.Time, s *media.Snapshot) (over bool) {
 // of it that is still on its way can be taken for the next one's.
 func (p *packager) leave(now time.Time) {
 	p.gone = time.Time{}
+	for name, g := range p.rungs {
+		if name != audioName && g.process != nil {
+			g.stop()
+			g.resume = true
+		}
+	}
 	clear(p.tracks)
-	p.order = nil
+	p.order, p.anew = nil, true
 	p.timeline.Reset()
 	p.emit(now, p.ladder.Discontinue(now))
 }

@@ -20,6 +20,10 @@ const attendEvery = 100 * time.Millisecond
 // on a busy machine ffmpeg takes a while to start.
 const soundWait = 4 * time.Second
 
+// resumeWithin is how soon a publisher that has come back must have the Layers
+// that its rungs are made of.
+const resumeWithin = 5 * time.Second
+
 // retryRung is how long a rung that could not start or has failed rests.
 const retryRung = 5 * time.Second
 
@@ -34,6 +38,9 @@ type rung struct {
 	run   int
 	retry time.Time // not before
 	began time.Time
+	// resume is set when it ran for a publisher that has gone: it goes on with
+	// the next one, if that has a Layer for it.
+	resume bool
 }
 
 // rungs are a packager's transcoded renditions by name.
@@ -134,8 +141,8 @@ func (p *packager) startAAC(now time.Time, t *track) bool {
 // offer tells the Origin which renditions could be made. It is called when the
 // Layers or their sizes have changed.
 func (p *packager) offer(now time.Time) {
-	if p.cfg.NoRungs || p.snapshot == nil {
-		return
+	if p.cfg.NoRungs || p.snapshot == nil || p.snapshot.State != media.Live {
+		return // what was on offer stays so until another publisher comes
 	}
 	var layers []transcode.Layer
 	for _, l := range p.snapshot.Video {
@@ -143,10 +150,10 @@ func (p *packager) offer(now time.Time) {
 		layers = append(layers, transcode.Layer{Name: renditionName(l), Codec: l.Codec.Name, Width: s.Width, Height: s.Height})
 	}
 	table := transcode.Rungs(layers)
-	if slices.Equal(table, p.table) {
+	if slices.Equal(table, p.table) && !p.anew {
 		return
 	}
-	p.table = table
+	p.table, p.anew = table, false
 	var offered []segment.Rendition
 	for i, r := range table {
 		source := p.named(r.From)
@@ -156,6 +163,10 @@ func (p *packager) offer(now time.Time) {
 		g := p.rung(r, source, len(table)-i)
 		if g == nil {
 			continue
+		}
+		if g.resume {
+			g.resume = false
+			p.raise(now, g)
 		}
 		offered = append(offered, segment.Rendition{
 			Spec: g.spec, Codecs: g.job.Codecs(), Width: r.Width, Height: r.Height,
@@ -236,6 +247,9 @@ func (p *packager) attend(now time.Time) {
 	p.used = later(p.used, p.out.Used())
 	for name, g := range p.rungs {
 		switch {
+		case g.resume && p.snapshot.State == media.Live && now.Sub(p.snapshot.Since) > resumeWithin:
+			g.resume = false
+			p.retire(now, g)
 		case g.process == nil:
 		case g.process.Err() != nil:
 			p.giveUp(now, g)
@@ -258,13 +272,18 @@ func (p *packager) demand(now time.Time, name string) {
 	if g == nil || g.process != nil {
 		return
 	}
+	p.raise(now, g)
+}
+
+// raise starts a rung and lets it join the Ladder.
+func (p *packager) raise(now time.Time, g *rung) {
 	source := p.named(renditionName(g.source.layer))
 	if source == nil || !p.start(now, g, source) {
 		return
 	}
 	g.began = now
 	if err := p.ladder.Add(now, g.spec); err != nil {
-		p.log.Warn("a rendition cannot join", "layer", name, "err", err)
+		p.log.Warn("a rendition cannot join", "layer", g.spec.Name, "err", err)
 		g.stop()
 		return
 	}

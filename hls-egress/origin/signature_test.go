@@ -136,3 +136,28 @@ func TestOpenServerTakesSignedAddresses(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.get(uri).StatusCode)
 	require.Equal(t, "v0/index.m3u8", firstURI(t, r.get("index.m3u8")))
 }
+
+// Whatever stands in an address, it is somebody's only if it was signed so.
+func FuzzVerify(f *testing.F) {
+	secrets := [][]byte{[]byte("one"), []byte("two")}
+	now := time.Unix(1_000_000, 0)
+	for _, who := range []string{"", "ann", "\x00", strings.Repeat("x", 300)} {
+		f.Add(sign(secrets[1], "demo", "1000001", who))
+	}
+	f.Add("1000001.")
+	f.Add(".AAAAAAAAAAAAAAAAAAAAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		g, err := verify(secrets, "demo", text, now)
+		if err != nil {
+			return
+		}
+		expiry, _, _ := strings.Cut(text, ".")
+		again := sign(secrets[0], "demo", expiry, g.identity)
+		if again != text {
+			again = sign(secrets[1], "demo", expiry, g.identity)
+		}
+		require.Equal(t, again, text)
+		_, err = verify(secrets, "demo", g.shared, now)
+		require.NoError(t, err)
+	})
+}
