@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
@@ -24,6 +25,7 @@ type Handler struct {
 	metrics *metrics
 	calm    calm
 	seats   *seats
+	joins   *httpx.Limiter
 	conns   atomic.Uint64 // the last room.Conn
 	ready   chan struct{} // closed once Run has begun
 	changes changes
@@ -35,8 +37,16 @@ type Handler struct {
 	kept   map[string]bool                 // Rooms whose bans have not been looked at
 }
 
-// New returns a Handler that keeps its Rooms in store. It panics where another
-// Handler has registered its metrics.
+// How often one address may come into Rooms: each time costs the history. A
+// proxy on this machine brings everybody, so there loopback counts for many.
+const (
+	joinsPerSecond = 20
+	joinBurst      = 200
+	joinsLoopback  = 1000
+)
+
+// New returns a Handler that keeps its Rooms in store. The error is that
+// another Handler has registered its metrics; reg may be nil.
 func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (*Handler, error) {
 	m, err := newMetrics(reg)
 	if err != nil {
@@ -45,7 +55,8 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	cfg = cfg.withDefaults()
 	return &Handler{
 		cfg: cfg, store: store, log: log, metrics: m,
-		seats: newSeats(cfg.MaxSockets, cfg.MaxPerAddress), ready: make(chan struct{}),
+		seats: newSeats(cfg.MaxSockets, cfg.MaxPerAddress),
+		joins: httpx.NewLimiter(httpx.LimitConfig{PerSecond: joinsPerSecond, Burst: joinBurst, Loopback: joinsLoopback}), ready: make(chan struct{}),
 		open: map[string]*keeper{}, barred: map[string]*barList{}, kept: map[string]bool{}, changes: newChanges(),
 	}, nil
 }

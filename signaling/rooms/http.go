@@ -35,6 +35,9 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) error {
 		}
 		return httpx.Fail(http.StatusUpgradeRequired, "this is a WebSocket; .../events is for reading by plain HTTP")
 	}
+	if err := h.joins.Check(r, time.Now()); err != nil {
+		return err
+	}
 	m, leave, err := h.enter(r.Context(), stream, visitor(grant, r), byWebSocket)
 	if err != nil {
 		return err
@@ -120,6 +123,9 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) error {
 	}
 	grant, err := h.cfg.Auth.Room(r, stream)
 	if err != nil {
+		return err
+	}
+	if err := h.joins.Check(r, time.Now()); err != nil {
 		return err
 	}
 	m, leave, err := h.enter(r.Context(), stream, visitor(grant, r), byEvents)

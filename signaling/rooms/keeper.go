@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -135,6 +136,22 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		return
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error { k.append(ctx); return nil })
+	g.Go(func() error { k.follow(ctx); return nil })
+	k.guard(func() {
+		k.begin(past)
+		k.loop(ctx)
+		k.close()
+	})
+	close(k.batches)
+	cancel()
+	_ = g.Wait() // they return nothing
+}
+
+// begin makes the Room of what is kept of it.
+func (k *keeper) begin(past room.Past) {
 	cfg := k.h.cfg.Room
 	if cfg.Log = past.Log; cfg.Log == "" {
 		cfg.Log = rand.Text()[:8]
@@ -144,15 +161,24 @@ func (k *keeper) run(ctx context.Context) {
 	close(k.loaded)
 	k.logName, k.last = cfg.Log, max(past.Next, 1)-1
 	k.idle = time.Now()
+}
 
-	ctx, cancel := context.WithCancel(ctx)
-	var g errgroup.Group
-	g.Go(func() error { k.append(ctx); return nil })
-	g.Go(func() error { k.follow(ctx); return nil })
-	k.loop(ctx)
-	k.close()
-	cancel()
-	_ = g.Wait() // they return nothing
+// guard keeps a mistake in one Room from being the end of all Streams: the Room
+// closes, and opens again as the Store has it.
+func (k *keeper) guard(f func()) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		k.failed = fmt.Errorf("the room failed: %v", p)
+		k.log.Error("room failed", "panic", p, "stack", string(debug.Stack()))
+		k.h.forget(k)
+		for _, m := range k.members {
+			m.cut(failedRoom)
+		}
+	}()
+	f()
 }
 
 // loop works until the Room is idle or ctx ends.
@@ -361,7 +387,6 @@ func (k *keeper) close() {
 		}
 		k.store()
 	}
-	close(k.batches)
 	k.next.done(true)
 	for _, s := range k.sections {
 		if !s.due.IsZero() {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
@@ -648,4 +649,39 @@ func TestRoles(t *testing.T) {
 	j = visitor(auth.Grant{Identity: "ann", Name: "Ann", PublishData: true}, with("name=x"))
 	require.Equal(t, "Ann", j.Person.Name)
 	require.True(t, j.Named && j.Write)
+}
+
+// A mistake in one Room ends that Room, and it opens again.
+func TestRoomFails(t *testing.T) {
+	r := serve(t, newMemory(), nil)
+	ann, bob := r.dial("demo", "token", "ann"), r.dial("other", "token", "bob")
+	require.Equal(t, "ack", ann.say("1", "one").Type)
+	require.NoError(t, r.look("demo").post(t.Context(), func(time.Time) { panic("a mistake") }))
+	end := ann.closed()
+	require.Equal(t, 1011, end.Code)
+	require.Equal(t, "resume=logdemo.1", end.Text)
+	require.Eventually(t, func() bool { return r.look("demo") == nil }, 10*time.Second, time.Millisecond)
+	require.Equal(t, "ack", bob.say("1", "still here").Type)
+	ann = r.dial("demo", "token", "ann", "resume", "logdemo.1")
+	require.True(t, ann.hello.Resumed)
+	require.Equal(t, "ack", ann.say("2", "two").Type)
+	// What fails again and again is no endless loop.
+	err := r.with(t.Context(), "bad", func(*keeper, time.Time) { panic("another") })
+	require.ErrorIs(t, err, ErrBusy)
+}
+
+// Coming and going has its limit, for each address.
+func TestJoinsAreLimited(t *testing.T) {
+	r := serve(t, newMemory(), nil)
+	r.joins = httpx.NewLimiter(httpx.LimitConfig{PerSecond: .001, Burst: 2, Loopback: 1})
+	r.dial("demo", "token", "a")
+	r.dial("demo", "token", "b")
+	_, resp, err := r.try("demo", "token", "c")
+	require.Error(t, err)
+	require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	resp, err = http.Get(r.base + "/rooms/demo/events")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
 }

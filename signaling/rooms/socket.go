@@ -46,6 +46,7 @@ const (
 var (
 	tooSlow     = ending{code: 4008, resume: true}
 	stopping    = ending{code: websocket.CloseGoingAway, resume: true}
+	failedRoom  = ending{code: websocket.CloseInternalServerErr, resume: true}
 	brokeRules  = ending{code: websocket.ClosePolicyViolation, reason: "too many frames"}
 	tooLong     = ending{code: websocket.ClosePolicyViolation, reason: "a command took too long"}
 	notText     = ending{code: websocket.ClosePolicyViolation, reason: "commands are text frames"}
