@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -15,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
+	"github.com/freshet-live/freshet/signaling/session"
 )
 
 // ask sends a request with a token and an optional JSON body, and reads the
@@ -141,6 +145,7 @@ func TestControl(t *testing.T) {
 	act := "/api/v1/rooms/x-1/actions"
 	r.ask(t, http.MethodPost, act, made.Moderate.Token, `{"type":"ban","target":"`+bob.Identity+`"}`, 200, nil)
 	requireCut(t, ws, 4001)
+	r.stderr.find(t, "sessions of somebody banned were ended")
 	r.sessions(t, admin, "x-1", "viewer", 0)
 	var p struct{ Code string }
 	for _, path := range []string{hls, whep} {
@@ -189,6 +194,34 @@ func TestControl(t *testing.T) {
 	r.ask(t, http.MethodGet, "/api/v1/rooms/x-1/audit", admin, "", 200, &audit)
 	require.Len(t, audit.Entries, 2)
 	require.Equal(t, made.Moderate.Identity, audit.Entries[0].From.Identity)
+}
+
+// Whom a ban reaches beside the Room.
+func TestReachOfABan(t *testing.T) {
+	home, away := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	bob := room.Entry{Kind: room.Banned, Target: "bob"}
+	both := bob
+	both.Address = home
+	for name, c := range map[string]struct {
+		grant     auth.Grant
+		bob, both bool
+	}{
+		"bob":                        {auth.Grant{Identity: "bob", Address: away}, true, true},
+		"somebody at bob's":          {auth.Grant{Identity: "eve", Address: home}, false, true},
+		"somebody elsewhere":         {auth.Grant{Identity: "eve", Address: away}, false, false},
+		"a speaker at bob's":         {auth.Grant{Identity: "sue", Address: home, Publish: true}, false, true},
+		"a moderator at bob's":       {auth.Grant{Identity: "mod", Address: home, Admin: true}, false, false},
+		"a moderator called bob":     {auth.Grant{Identity: "bob", Address: away, Admin: true}, true, true},
+		"a host called bob":          {auth.Grant{Identity: "bob", Address: home, Admin: true, Publish: true}, false, false},
+		"an operator":                {auth.Grant{Identity: "bob", Address: home, Operator: true}, false, false},
+		"anybody, on an open server": {auth.Grant{Address: home, Admin: true, Publish: true, Operator: true, Open: true}, false, true},
+	} {
+		c.grant.Stream = "x"
+		require.Equal(t, c.bob, reaches("x", bob)(session.Info{Grant: c.grant}), name)
+		require.Equal(t, c.both, reaches("x", both)(session.Info{Grant: c.grant}), name)
+		c.grant.Stream = "y"
+		require.False(t, reaches("x", both)(session.Info{Grant: c.grant}), name)
+	}
 }
 
 // Behind a proxy that is trusted, a client is who the proxy says; of others
