@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -242,6 +243,29 @@ func TestClientsBehindAProxy(t *testing.T) {
 	r.ask(t, http.MethodGet, "/api/v1/streams", "", "", 200, nil, "X-Forwarded-For", us)
 	for _, bad := range []string{"proxy.example", "10.0.0.0/99"} {
 		require.Contains(t, fail(t, []string{"FRESHET_HTTP_TRUSTED_PROXIES=" + bad}, "serve"), "http.trusted-proxies: ")
+	}
+}
+
+// Our sample of nginx tells who the client is, and lets no client say so.
+func TestClientsBehindNginx(t *testing.T) {
+	r := serve(t, []string{"FRESHET_HTTP_TRUSTED_PROXIES=127.0.0.1"}, "--data-dir", t.TempDir())
+	r.ask(t, http.MethodPost, "/api/v1/revocations", "", `{"address":"127.0.0.2"}`, 201, nil)
+	front := nginx(t, r.base)
+	for from, want := range map[string]int{"127.0.0.2": http.StatusForbidden, "127.0.0.3": http.StatusOK} {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		for _, lie := range []string{"", "127.0.0.2", "127.0.0.3", "127.0.0.1"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front+"/api/v1/streams", nil)
+			require.NoError(t, err)
+			if lie != "" {
+				req.Header.Set("X-Forwarded-For", lie)
+				req.Header.Set("Forwarded", "for="+lie)
+			}
+			res, err := client.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, want, res.StatusCode, "%s says it is %q", from, lie)
+		}
 	}
 }
 
