@@ -53,14 +53,19 @@ func (s *server) roomBar(stream string, e room.Entry) {
 	if e.Kind != room.Banned {
 		return
 	}
-	ban := auth.Bar{Stream: stream, Identity: e.Target}
-	from := auth.Bar{Stream: stream, Address: e.Address}
-	match := func(i session.Info) bool {
-		return !above(i.Grant) && (ban.Matches(i.Grant, false) ||
-			e.Address.IsValid() && !i.Admin && from.Matches(i.Grant, false))
-	}
+	match := reaches(stream, e)
 	if n := s.whip.End(match, errBanned) + s.whep.End(match, errBanned); n > 0 {
 		s.log.Info("sessions of somebody banned were ended", "stream", stream, "sessions", n)
+	}
+}
+
+// reaches returns whom a ban in a Stream's Room reaches.
+func reaches(stream string, e room.Entry) func(session.Info) bool {
+	ban := auth.Bar{Stream: stream, Identity: e.Target}
+	from := auth.Bar{Stream: stream, Address: e.Address}
+	return func(i session.Info) bool {
+		return !above(i.Grant) && (ban.Matches(i.Grant, false) ||
+			e.Address.IsValid() && (!i.Admin || i.Open) && from.Matches(i.Grant, false))
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -15,6 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/api"
+	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
+	"github.com/freshet-live/freshet/signaling/session"
 )
 
 // ask sends a request with a token and an optional JSON body, and reads the
@@ -141,6 +146,7 @@ func TestControl(t *testing.T) {
 	act := "/api/v1/rooms/x-1/actions"
 	r.ask(t, http.MethodPost, act, made.Moderate.Token, `{"type":"ban","target":"`+bob.Identity+`"}`, 200, nil)
 	requireCut(t, ws, 4001)
+	r.stderr.find(t, "sessions of somebody banned were ended")
 	r.sessions(t, admin, "x-1", "viewer", 0)
 	var p struct{ Code string }
 	for _, path := range []string{hls, whep} {
@@ -191,6 +197,34 @@ func TestControl(t *testing.T) {
 	require.Equal(t, made.Moderate.Identity, audit.Entries[0].From.Identity)
 }
 
+// Whom a ban reaches beside the Room.
+func TestReachOfABan(t *testing.T) {
+	home, away := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	bob := room.Entry{Kind: room.Banned, Target: "bob"}
+	both := bob
+	both.Address = home
+	for name, c := range map[string]struct {
+		grant     auth.Grant
+		bob, both bool
+	}{
+		"bob":                        {auth.Grant{Identity: "bob", Address: away}, true, true},
+		"somebody at bob's":          {auth.Grant{Identity: "eve", Address: home}, false, true},
+		"somebody elsewhere":         {auth.Grant{Identity: "eve", Address: away}, false, false},
+		"a speaker at bob's":         {auth.Grant{Identity: "sue", Address: home, Publish: true}, false, true},
+		"a moderator at bob's":       {auth.Grant{Identity: "mod", Address: home, Admin: true}, false, false},
+		"a moderator called bob":     {auth.Grant{Identity: "bob", Address: away, Admin: true}, true, true},
+		"a host called bob":          {auth.Grant{Identity: "bob", Address: home, Admin: true, Publish: true}, false, false},
+		"an operator":                {auth.Grant{Identity: "bob", Address: home, Operator: true}, false, false},
+		"anybody, on an open server": {auth.Grant{Address: home, Admin: true, Publish: true, Operator: true, Open: true}, false, true},
+	} {
+		c.grant.Stream = "x"
+		require.Equal(t, c.bob, reaches("x", bob)(session.Info{Grant: c.grant}), name)
+		require.Equal(t, c.both, reaches("x", both)(session.Info{Grant: c.grant}), name)
+		c.grant.Stream = "y"
+		require.False(t, reaches("x", both)(session.Info{Grant: c.grant}), name)
+	}
+}
+
 // Behind a proxy that is trusted, a client is who the proxy says; of others
 // nobody believes such things.
 func TestClientsBehindAProxy(t *testing.T) {
@@ -209,6 +243,29 @@ func TestClientsBehindAProxy(t *testing.T) {
 	r.ask(t, http.MethodGet, "/api/v1/streams", "", "", 200, nil, "X-Forwarded-For", us)
 	for _, bad := range []string{"proxy.example", "10.0.0.0/99"} {
 		require.Contains(t, fail(t, []string{"FRESHET_HTTP_TRUSTED_PROXIES=" + bad}, "serve"), "http.trusted-proxies: ")
+	}
+}
+
+// Our sample of nginx tells who the client is, and lets no client say so.
+func TestClientsBehindNginx(t *testing.T) {
+	r := serve(t, []string{"FRESHET_HTTP_TRUSTED_PROXIES=127.0.0.1"}, "--data-dir", t.TempDir())
+	r.ask(t, http.MethodPost, "/api/v1/revocations", "", `{"address":"127.0.0.2"}`, 201, nil)
+	front := nginx(t, r.base)
+	for from, want := range map[string]int{"127.0.0.2": http.StatusForbidden, "127.0.0.3": http.StatusOK} {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		for _, lie := range []string{"", "127.0.0.2", "127.0.0.3", "127.0.0.1"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front+"/api/v1/streams", nil)
+			require.NoError(t, err)
+			if lie != "" {
+				req.Header.Set("X-Forwarded-For", lie)
+				req.Header.Set("Forwarded", "for="+lie)
+			}
+			res, err := client.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, want, res.StatusCode, "%s says it is %q", from, lie)
+		}
 	}
 }
 
