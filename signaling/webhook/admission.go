@@ -257,11 +257,12 @@ func (a *Admission) unanswered() error {
 func (a *Admission) request(ctx context.Context, q Question) (allow bool, reason string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
-	body, err := json.Marshal(newQuestion(q, time.Now()))
+	question := newQuestion(q, time.Now())
+	body, err := json.Marshal(question)
 	if err != nil {
 		return false, "", fmt.Errorf("webhook: %w", err)
 	}
-	resp, err := post(ctx, a.client, a.signer, a.cfg.URL, body)
+	resp, err := post(ctx, a.client, a.signer, a.cfg.URL, question.ID, body)
 	if err != nil {
 		return false, "", err
 	}

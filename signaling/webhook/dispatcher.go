@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +39,9 @@ type Config struct {
 	Timeout, Retry time.Duration
 	// Grace is how long the end of the server waits for receivers.
 	Grace time.Duration
+	// Save is how often what waits is written down, for the case that the
+	// process is killed.
+	Save time.Duration
 	// Queue bounds what waits for one receiver, in Events.
 	Queue int
 	// DeadLetters bounds the dead letters on the disk, in bytes.
@@ -56,6 +58,7 @@ const (
 	defaultRetry       = 500 * time.Millisecond
 	longestRetry       = time.Minute
 	defaultGrace       = 2 * time.Second
+	defaultSave        = 5 * time.Second
 	defaultQueue       = 10_000
 	queueBytes         = 32 << 20
 	flyingPerReceiver  = 4
@@ -92,6 +95,7 @@ type Dispatcher struct {
 	dead      *letters
 	often     rate.Sometimes // for the log
 	wake      chan struct{}  // capacity 1: a batch has begun
+	saved     bool           // whether there is a file of what waits; Run's
 
 	mu     sync.Mutex
 	book   *book
@@ -143,6 +147,7 @@ func (c Config) complete() Config {
 	orTime(&c.Timeout, defaultTimeout)
 	orTime(&c.Retry, defaultRetry)
 	orTime(&c.Grace, defaultGrace)
+	orTime(&c.Save, defaultSave)
 	if c.Queue <= 0 {
 		c.Queue = defaultQueue
 	}
@@ -174,6 +179,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, r := range d.receivers {
 		g.Go(func() error { return r.run(last, work) })
 	}
+	g.Go(func() error { d.saveAgain(last); return nil })
 	d.flushBatches(ctx)
 	d.finish()
 	timer := time.AfterFunc(d.cfg.Grace, cut)
@@ -183,7 +189,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, r := range d.receivers {
 		r.client.CloseIdleConnections()
 	}
-	return errors.Join(err, d.keep())
+	if n, kept := d.save(); kept != nil {
+		err = errors.Join(err, kept)
+	} else if n > 0 {
+		d.log.Info("webhooks are left for the next run", "number", n)
+	}
+	return err
 }
 
 // flushBatches sends batches of viewers when their time is up, until ctx ends.
@@ -212,72 +223,6 @@ func (d *Dispatcher) finish() {
 	defer d.mu.Unlock()
 	d.sendLocked(d.book.close(time.Now()))
 	d.closed = true
-}
-
-// resume queues what the last Run has left.
-func (d *Dispatcher) resume() {
-	path := filepath.Join(d.cfg.Dir, pendingFile)
-	now, n := time.Now(), 0
-	err := readFile(path, func(l Letter) {
-		if d.requeue(now, l) {
-			n++
-			return
-		}
-		l.Reason, l.DiedAt = "the receiver is no longer configured", now.UnixMilli()
-		d.store(l)
-	})
-	if err == nil {
-		err = writeLetters(path, nil)
-	}
-	if err != nil {
-		d.log.Error("webhooks of the last run are lost", "err", err)
-	}
-	if n > 0 {
-		d.log.Info("webhooks of the last run are sent now", "number", n)
-	}
-}
-
-// requeue gives a Letter to its receiver once more, and reports whether there
-// is one.
-func (d *Dispatcher) requeue(now time.Time, l Letter) bool {
-	for _, r := range d.receivers {
-		if r.id == l.Receiver {
-			r.push(now, l.item(now))
-			return true
-		}
-	}
-	return false
-}
-
-// keep writes what the receivers have not got.
-func (d *Dispatcher) keep() error {
-	var all []Letter
-	for _, r := range d.receivers {
-		r.mu.Lock()
-		for _, it := range r.queue.rest() {
-			all = append(all, letterOf(r, it, time.Time{}))
-		}
-		for _, it := range r.lost {
-			all = append(all, letterOf(r, it, time.Time{}))
-		}
-		r.mu.Unlock()
-	}
-	if len(all) > 0 {
-		d.log.Info("webhooks are left for the next run", "number", len(all))
-	}
-	return writeLetters(filepath.Join(d.cfg.Dir, pendingFile), all)
-}
-
-// bury puts what a receiver will not get among the dead letters.
-func (d *Dispatcher) bury(r *receiver, it *item) { d.store(letterOf(r, it, time.Now())) }
-
-func (d *Dispatcher) store(l Letter) {
-	d.often.Do(func() {
-		d.log.Warn("webhook given up", "receiver", l.Host, "event", l.Event, "stream", l.Stream, "tries", l.Tries, "err", l.Reason)
-	})
-	if err := d.dead.add(l); err != nil {
-		d.log.Error("dead letter not kept", "err", err)
-	}
 }
 
 // StreamChanged takes the newest Snapshot of a Stream, as hub.Config.OnChange

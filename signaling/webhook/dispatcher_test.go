@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -242,8 +243,8 @@ func TestRestart(t *testing.T) {
 	d, stop = started(t, cfg)
 	got := s.expect(t, RoomStarted, RoomFinished)
 	require.Equal(t, id, got[0].ID)
-	require.NoFileExists(t, filepath.Join(cfg.Dir, pendingFile))
 	stop()
+	require.NoFileExists(t, filepath.Join(cfg.Dir, pendingFile))
 	require.Empty(t, deadOf(t, d))
 	require.Empty(t, s.got)
 
@@ -260,6 +261,76 @@ func TestRestart(t *testing.T) {
 	require.Equal(t, "the receiver is no longer configured", dead[1].Reason)
 }
 
+// What waits is in the file already while the process lives, as it may be
+// killed, and what was delivered is not in it any more.
+func TestWhatWaitsIsWrittenDown(t *testing.T) {
+	var up atomic.Bool
+	s := newSink(t, func(w http.ResponseWriter, _ *http.Request, _ authtest.Event) {
+		if !up.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	cfg := Config{URLs: []string{s.URL}, Dir: t.TempDir(), Save: 10 * time.Millisecond}
+	waiting := func() (n int) {
+		require.NoError(t, readFile(filepath.Join(cfg.Dir, pendingFile), func(Letter) { n++ }))
+		return n
+	}
+	d, stop := started(t, cfg)
+	change(d, "a", media.Live)
+	change(d, "b", media.Live)
+	require.Eventually(t, func() bool { return waiting() == 2 }, patience, time.Millisecond)
+
+	killed, err := os.ReadFile(filepath.Join(cfg.Dir, pendingFile))
+	require.NoError(t, err)
+	up.Store(true)
+	require.Eventually(t, func() bool { return waiting() == 0 }, patience, time.Millisecond)
+	stop()
+
+	require.NoError(t, os.WriteFile(filepath.Join(cfg.Dir, pendingFile), killed, 0o600))
+	up.Store(false)
+	_, stop = started(t, cfg)
+	s.next(t)
+	stop()
+	require.Equal(t, 2, waiting())
+}
+
+// A receiver that closes a connection just as it is used again costs no failure.
+func TestAKeptConnectionThatIsGone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	taken := make(chan bool, 10)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { // one answer, and an end instead of the next
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				for i := range 2 {
+					r, err := http.ReadRequest(in)
+					if err != nil || i == 1 {
+						return
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					taken <- strings.HasPrefix(r.Header.Get("Idempotency-Key"), "EV_")
+					_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+				}
+			})
+		}
+	})
+	a := newAdmission(t, AdmissionConfig{URL: "http://" + l.Addr().String()})
+	for range 5 {
+		require.NoError(t, a.Ask(t.Context(), ann))
+		require.True(t, <-taken)
+	}
+	require.NoError(t, l.Close())
+	a.client.CloseIdleConnections()
+	serving.Wait()
+}
+
 func TestOldEventsBecomeDeadLetters(t *testing.T) {
 	var up atomic.Bool
 	s := newSink(t, func(w http.ResponseWriter, _ *http.Request, _ authtest.Event) {
@@ -267,13 +338,13 @@ func TestOldEventsBecomeDeadLetters(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	d, _ := started(t, Config{URLs: []string{s.URL}, GiveUp: 50 * time.Millisecond})
+	d, _ := started(t, Config{URLs: []string{s.URL}, GiveUp: 500 * time.Millisecond})
 	change(d, "demo", media.Live)
 	require.Eventually(t, func() bool { return len(deadOf(t, d)) == 1 }, patience, 5*time.Millisecond)
 	dead := deadOf(t, d)[0]
 	require.Greater(t, dead.Tries, 1)
 	require.Equal(t, "status 500", dead.Reason)
-	require.GreaterOrEqual(t, dead.DiedAt-dead.QueuedAt, int64(50))
+	require.GreaterOrEqual(t, dead.DiedAt-dead.QueuedAt, int64(500))
 }
 
 // Retry-After is obeyed for the receiver as a whole.
@@ -323,7 +394,7 @@ func TestCheckURL(t *testing.T) {
 }
 
 func TestErrorsHideTheURL(t *testing.T) {
-	_, err := post(t.Context(), newClient(1, nil), keySigner{testKeys}, "http://127.0.0.1:1/?key=secret", []byte("{}"))
+	_, err := post(t.Context(), newClient(1, nil), keySigner{testKeys}, "http://127.0.0.1:1/?key=secret", "EV_1", []byte("{}"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "secret")
 }

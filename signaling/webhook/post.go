@@ -52,8 +52,10 @@ func newClient(conns int, wrap func(*http.Transport)) *http.Client {
 }
 
 // post sends a signed body. The caller closes the answer's body. The error does
-// not show the URL, in which there may be a secret.
-func post(ctx context.Context, c *http.Client, s Signer, to string, body []byte) (*http.Response, error) {
+// not show the URL, in which there may be a secret. The id is the same each time
+// that a body is sent, which also lets net/http send it once more where a
+// connection that was kept has just been closed.
+func post(ctx context.Context, c *http.Client, s Signer, to, id string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", bare(err))
@@ -66,6 +68,7 @@ func post(ctx context.Context, c *http.Client, s Signer, to string, body []byte)
 		req.Header.Set("Authorization", token)
 	}
 	req.Header.Set("Content-Type", ContentType)
+	req.Header.Set("Idempotency-Key", id)
 	req.Header.Set("User-Agent", "freshet")
 	resp, err := c.Do(req)
 	if err != nil {

@@ -164,7 +164,7 @@ func (r *receiver) try(work context.Context, it *item) {
 }
 
 func (r *receiver) attempt(ctx context.Context, it *item) (o outcome, reason string, after time.Time) {
-	resp, err := post(ctx, r.client, r.signer, r.url, it.body)
+	resp, err := post(ctx, r.client, r.signer, r.url, it.id, it.body)
 	if err != nil {
 		return failed, err.Error(), time.Time{}
 	}

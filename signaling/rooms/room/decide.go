@@ -270,9 +270,7 @@ func (r *Room) rename(a *act) (*Entry, error) {
 		return nil, refuse(ErrForbidden, "a moderator of this Room is called so")
 	}
 	m.name = name
-	if r.crowd.count(m) {
-		r.out.people = true
-	}
+	r.named(m)
 	return nil, nil
 }
 

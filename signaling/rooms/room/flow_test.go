@@ -255,6 +255,19 @@ func TestNamesOfPeople(t *testing.T) {
 	r.Leave(start, 1)
 	r.Leave(start, 6)
 	done(t, do(t, r, start, 3, `{"type":"name","name":"Ann Lee"}`)) // free by now
+	done(t, do(t, r, start, 3, `{"type":"message","text":"believe me"}`))
+	r.Drain(start)
+	require.Equal(t, "Ann Lee", enter(7, "ann", "Ann Lee", Host, true))
+	people := r.Drain(start.Add(time.Minute)).State.People.List
+	require.Contains(t, people, Person{"imp", guest("imp"), Viewer}, "nor did anybody keep it for later")
+	require.Contains(t, people, Person{"real", "ann lee", Viewer})
+	done(t, do(t, r, start, 3, `{"type":"message","text":"believe me"}`))
+	require.Equal(t, guest("imp"), r.Drain(start).Entries[0].From.Name)
+
+	enter(8, "mod", "", Moderator, false)
+	done(t, do(t, r, start, 2, `{"type":"name","name":"Zoe"}`))
+	done(t, do(t, r, start, 8, `{"type":"name","name":"zoé"}`))
+	require.Contains(t, r.Drain(start.Add(2*time.Minute)).State.People.List, Person{"bob", guest("bob"), Viewer})
 	_, err := r.Join(start, Join{Conn: 9, Person: Person{Identity: strings.Repeat("x", 300)}})
 	require.ErrorIs(t, err, ErrMalformed)
 }

@@ -27,13 +27,32 @@ func (r *Room) Join(now time.Time, j Join) (Welcome, error) {
 		return Welcome{}, err
 	}
 	l := r.enter(&j)
-	if r.crowd.count(l.member) {
-		r.out.people = true
-	}
+	r.named(l.member)
 	if m := l.member; len(m.links) > r.cfg.Each {
 		r.cut(now, m.links[0], CloseReplaced, "another connection took the place")
 	}
 	return r.welcome(now, l, j.Resume), nil
+}
+
+// named counts a member whose name or role is new. Those who took the name of
+// somebody who moderates before that one came lose it: they would pass for the
+// one that everybody waits for.
+func (r *Room) named(m *member) {
+	if r.crowd.count(m) {
+		r.out.people = true
+	}
+	if !m.staff {
+		return
+	}
+	for _, o := range r.crowd.members {
+		if o == m || o.named || o.staff || o.skeleton != m.skeleton {
+			continue
+		}
+		o.name = guest(o.identity)
+		if r.crowd.count(o) {
+			r.out.people = true
+		}
+	}
 }
 
 func (r *Room) admit(now time.Time, j *Join) error {
