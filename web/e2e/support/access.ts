@@ -77,6 +77,10 @@ export function unnamed(): string[] {
   )) {
     if (e.checkVisibility() && !name(e).trim()) wrong.push(`without a name: ${e.outerHTML.slice(0, 90)}`);
   }
+  for (const e of root.querySelectorAll("[role=listitem]"))
+    if (!e.closest("[role=list]")) wrong.push("listitem outside");
+  for (const e of root.querySelectorAll("[role=article]"))
+    if (!e.getAttribute("aria-label")) wrong.push("article without a name");
   for (const e of root.querySelectorAll("[role=menuitem]"))
     if (!e.closest("[role=menu]")) wrong.push("menuitem outside");
   for (const e of root.querySelectorAll("[id]")) {

@@ -36,14 +36,14 @@ export function textOf(text: string): (string | TemplateResult)[] {
 }
 
 /** One row of the list. */
-export function row(line: Line, index: number, chat: Chat, act: LineActions): TemplateResult {
-  const of = { index, key: line.key };
+export function row(line: Line, chat: Chat, act: LineActions): TemplateResult {
   if (line.kind === "notice")
-    return html`<div class="row notice" role="listitem" data-key=${of.key} tabindex="-1">${line.text}</div>`;
+    return html`<div class="row notice" role="article" aria-label=${line.text} data-key=${line.key} tabindex="-1">${line.text}</div>`;
   const sent = (line as Partial<Pending>).sent;
   const time = new Date(line.at);
+  const label = `${line.from?.name || "Freshet"}: ${line.deleted ? "message deleted" : shorten(line.text, 200)}`;
   const look = `${line.kind} ${line.own ? "own" : ""} ${sent ? "pending" : ""} ${sent?.refused ? "failed" : ""}`;
-  return html`<div class="row ${look}" role="listitem" data-key=${of.key} data-testid="message" tabindex="-1">
+  return html`<div class="row ${look}" role="article" aria-label=${label} data-key=${line.key} data-testid="message" tabindex="-1">
     ${line.replyTo ? quote(chat.line(line.replyTo), line.replyTo, act) : nothing}
     <div class="said">
       ${line.kind === "announcement" ? html`<span class="label">${icon("announce")} Announcement</span>` : nothing}

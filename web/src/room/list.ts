@@ -15,7 +15,7 @@ interface Item {
 
 /** What a RoomList shows and how. */
 export interface ListSource<T extends Item> {
-  row(item: T, index: number): TemplateResult;
+  row(item: T): TemplateResult;
   /** How high a row will be, in px, at a width; it is measured once it is drawn. */
   estimate(item: T, width: number): number;
 }
@@ -216,7 +216,7 @@ export class RoomList<T extends Item = Item> extends LitElement {
         ? repeat(
             drawn,
             (item) => item.key,
-            (item, i) => source.row(item, this.#from + i),
+            (item) => source.row(item),
           )
         : nothing
     }${space(this.#rows.total - this.#rows.top(this.#to))}`;

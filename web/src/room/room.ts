@@ -298,7 +298,7 @@ export class FreshetRoom extends LitElement {
     const items = model?.items ?? [];
     const source = {
       estimate,
-      row: (line: Line, index: number) => row(line, index, this.#chat, this.#lineActions),
+      row: (line: Line) => row(line, this.#chat, this.#lineActions),
     };
     return html`<freshet-room-list class="list" role="log" aria-live="off" aria-label="Chat" tabindex="0" data-testid="list"
         .items=${items} .source=${source} ?inert=${this.panel !== undefined} @keydown=${this.#listKey}
