@@ -125,7 +125,7 @@ test("who goes back in time has the chat of then", async () => {
   const before = await captured();
   await page
     .locator("freshet-player")
-    .evaluate((p, at) => (p as unknown as { seek(t: number): void }).seek(at), before - 6000);
+    .evaluate((p, at) => (p as unknown as { seek(t: number): void }).seek(at), before - 9000);
   await said(page, "Said just now").waitFor({ state: "detached" });
   // The picture gets there by playing on.
   await said(page, "Said just now").waitFor();
