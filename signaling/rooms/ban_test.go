@@ -1,0 +1,96 @@
+package rooms
+
+import (
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet-live/freshet/signaling/rooms/room"
+)
+
+// watch notes bans and Entries.
+type watch struct {
+	mu   sync.Mutex
+	bars []room.Entry
+	said []room.Entry
+}
+
+func (w *watch) set(c *Config) {
+	c.OnBar = func(stream string, e room.Entry) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.bars = append(w.bars, e)
+	}
+	c.OnEntries = func(stream string, entries []room.Entry) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.said = append(w.said, entries...)
+	}
+}
+
+func TestBan(t *testing.T) {
+	m, w := newMemory(), &watch{}
+	r := serve(t, m, w.set)
+	mod := r.dial("demo", "token", "mod", "role", "moderator")
+	bob1, bob2 := r.dial("demo", "token", "bob"), r.dial("demo", "token", "bob")
+	ann := r.dial("demo", "token", "ann")
+	identity := bob1.hello.You.Identity
+	mod.send(command{"type": "ban", "id": "b", "target": identity, "reason": "spam"})
+	ack := mod.answer("b")
+	require.Equal(t, "ack", ack.Type, ack.Detail)
+	for _, c := range []*client{bob1, bob2} {
+		require.Equal(t, 4001, c.closed().Code)
+	}
+	_, resp, err := r.try("demo", "token", "bob")
+	require.Error(t, err)
+	require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	require.True(t, r.Barred("demo", identity, netip.Addr{}))
+	require.False(t, r.Barred("demo", ann.hello.You.Identity, netip.Addr{}))
+	require.False(t, r.Barred("other", identity, netip.Addr{}))
+	w.mu.Lock()
+	require.Len(t, w.bars, 1)
+	require.Equal(t, identity, w.bars[0].Target)
+	require.Equal(t, "spam", w.said[0].Reason)
+	w.mu.Unlock()
+	seen := ann.until(func(m message) bool { return len(m.Entries) > 0 })
+	require.Equal(t, room.Banned, seen.Entries[0].Kind)
+	require.Empty(t, seen.Entries[0].Reason, "not for everybody")
+
+	// The ban holds after a restart, for those who ask before the Room opens.
+	r.stop()
+	<-r.ended
+	r = serve(t, m, nil)
+	require.True(t, r.Barred("demo", identity, netip.Addr{}))
+	require.False(t, r.Barred("none", identity, netip.Addr{}))
+	require.Nil(t, r.look("none"), "not opened to find out")
+	reply, err := r.Act(t.Context(), "demo", nil, room.Command{Verb: room.Unban, Target: identity})
+	require.NoError(t, err)
+	require.Nil(t, reply.Refused)
+	require.False(t, r.Barred("demo", identity, netip.Addr{}))
+	r.dial("demo", "token", "bob")
+}
+
+func TestBarList(t *testing.T) {
+	var b barList
+	now := time.UnixMilli(1_000_000)
+	addr, next := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	ban := func(target string, until int64, a netip.Addr) room.Entry {
+		return room.Entry{Kind: room.Banned, Target: target, Until: until, Address: a}
+	}
+	require.False(t, b.bars(now, "ann", addr))
+	b.load(room.Past{Standing: []room.Entry{ban("ann", 0, addr), {Kind: room.Muted, Target: "bob"}, ban("carl", now.UnixMilli()+1, netip.Addr{})}})
+	require.True(t, b.bars(now, "ann", netip.Addr{}))
+	require.True(t, b.bars(now, "zoe", next), "the same /64")
+	require.False(t, b.bars(now, "bob", netip.MustParseAddr("192.0.2.1")))
+	require.True(t, b.bars(now, "carl", netip.Addr{}))
+	require.False(t, b.bars(now.Add(time.Millisecond), "carl", netip.Addr{}), "over")
+	require.True(t, b.sweep(now.Add(time.Second)))
+	require.Len(t, b.identities, 1)
+	b.apply(room.Entry{Kind: room.Unbanned, Target: "ann"})
+	require.False(t, b.bars(now, "zoe", next))
+	require.False(t, b.sweep(now))
+}
