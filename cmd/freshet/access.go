@@ -113,8 +113,11 @@ type roomAccess struct {
 // Room decides who may come into a Stream's Room.
 func (a roomAccess) Room(r *http.Request, stream string) (auth.Grant, error) {
 	grant, err := a.access.Room(r, stream)
-	if err == nil {
-		err = a.ask(r, grant)
+	if err != nil {
+		return grant, err
 	}
-	return grant, err
+	if err := a.ask(r, grant); err != nil {
+		return auth.Grant{}, err
+	}
+	return a.access.Room(r, stream) // the answer may have taken seconds
 }

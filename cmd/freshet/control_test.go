@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -46,7 +47,7 @@ func (r *running) send(t *testing.T, method, path, token, body string, headers .
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	res, err := client.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
@@ -223,6 +224,20 @@ func TestReachOfABan(t *testing.T) {
 		c.grant.Stream = "y"
 		require.False(t, reaches("x", both)(session.Info{Grant: c.grant}), name)
 	}
+}
+
+// Who is revoked while the admission webhook thinks does not come in.
+func TestRevokedWhileAsked(t *testing.T) {
+	var r *running
+	admin, bob := token(t, "--admin"), token(t, "--stream", "x", "--identity", "bob")
+	doorman := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		r.ask(t, http.MethodPost, "/api/v1/revocations", admin, `{"identity":"bob"}`, 201, nil)
+	}))
+	defer doorman.Close()
+	r = serve(t, []string{"FRESHET_AUTH_KEYS=" + key, "FRESHET_WEBHOOKS_ADMISSION=" + doorman.URL}, "--data-dir", t.TempDir())
+	var p struct{ Code string }
+	r.ask(t, http.MethodGet, "/rooms/x/events", bob, "", 403, &p)
+	require.Equal(t, "revoked", p.Code)
 }
 
 // Behind a proxy that is trusted, a client is who the proxy says; of others
