@@ -35,8 +35,8 @@ type Letter struct {
 }
 
 const (
-	deadFile    = "dead-letters.jsonl"
-	olderFile   = "dead-letters.1.jsonl"
+	deadFile    = "dead-letter.jsonl"
+	olderFile   = "dead-letter.1.jsonl"
 	pendingFile = "pending.jsonl"
 	// maxLine bounds one Letter in bytes. The largest is a batch of viewers of
 	// whose names each byte becomes an escape.
