@@ -21,10 +21,10 @@ import (
 // with other sizes, and rungs come and go. The clock is a fake one; a whole day
 // of it takes some minutes:
 //
-//	FRESHET_TEST_DAY=24h go test -run TestLongStream -timeout 1h -v ./hls-egress/origin
+//	TEST_DAY=24h go test -run TestLongStream -timeout 1h -v ./hls-egress/origin
 func TestLongStream(t *testing.T) {
 	long := 30 * time.Minute
-	if text := os.Getenv("FRESHET_TEST_DAY"); text != "" {
+	if text := os.Getenv("TEST_DAY"); text != "" {
 		var err error
 		long, err = time.ParseDuration(text)
 		require.NoError(t, err)
