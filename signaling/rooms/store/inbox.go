@@ -144,20 +144,25 @@ type fetched struct {
 	more    bool
 }
 
+// errNoAnswer is the error about a command that was never sent.
+var errNoAnswer = errors.New("no answer from redis")
+
 // question is what Redis is asked about a Room.
 type question struct {
+	known    string // life, when it was asked
 	life     *redis.StringCmd
 	messages *redis.XMessageSliceCmd
 	newest   *redis.XMessageSliceCmd   // nil: not asked
 	standing *redis.MapStringStringCmd // nil: known
 	people   *redis.MapStringStringCmd // nil: known
 	acked    []ack
-	known    *redis.FloatSliceCmd // of acked; nil: none
+	scores   *redis.FloatSliceCmd // of acked; nil: none
 }
 
 func (r *Redis) ask(ctx context.Context, s *share, thorough bool) (q question, err error) {
 	s.mu.Lock()
 	from, contacted := "-", s.contacted
+	q.known = s.life
 	if s.place != (place{}) {
 		from = "(" + s.place.String()
 	}
@@ -180,9 +185,9 @@ func (r *Redis) ask(ctx context.Context, s *share, thorough bool) (q question, e
 		for i, a := range q.acked {
 			ids[i] = a.id
 		}
-		q.known = pipe.ZMScore(ctx, s.keys.ids, ids...)
+		q.scores = pipe.ZMScore(ctx, s.keys.ids, ids...)
 	}
-	cmds, _ := pipe.Exec(ctx) // each command has its own error
+	cmds, all := pipe.Exec(ctx)
 	for _, c := range cmds {
 		switch e := c.Err(); {
 		case isType(e):
@@ -191,7 +196,10 @@ func (r *Redis) ask(ctx context.Context, s *share, thorough bool) (q question, e
 			err = e
 		}
 	}
-	r.note(err)
+	if q.life.Val() == "" && !errors.Is(q.life.Err(), redis.Nil) && !isType(q.life.Err()) {
+		err = cmp.Or(err, all, errNoAnswer) // what was not asked has no error of its own
+	}
+	r.note(ctx, err)
 	return q, err
 }
 
@@ -204,6 +212,9 @@ func (r *Redis) fetch(ctx context.Context, s *share, thorough bool) (got fetched
 	messages := q.messages.Val()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.life != q.known { // by an append, meanwhile: this answer may be older
+		return fetched{more: true}, nil
+	}
 	if life := q.life.Val(); !s.lives(life) {
 		r.metrics.resent.Inc()
 		r.log.Warn("redis does not have a room any more", "stream", s.name)
@@ -248,10 +259,10 @@ func (r *Redis) fetch(ctx context.Context, s *share, thorough bool) (got fetched
 // checkAcked sends again what Redis had taken and does not know any more: a
 // replica that was a little behind has taken over.
 func (r *Redis) checkAcked(s *share, q *question) {
-	if q.known == nil || len(q.known.Val()) != len(q.acked) {
+	if q.scores == nil || len(q.scores.Val()) != len(q.acked) {
 		return
 	}
-	for i, score := range q.known.Val() {
+	for i, score := range q.scores.Val() {
 		if score == 0 { // no time is
 			s.missing(q.acked[i].seq)
 			r.metrics.resent.Inc()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,15 +103,18 @@ func (r *Redis) sendBatch(ctx context.Context, due []*share) {
 	if len(all) == 0 {
 		return
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_, failed := pipe.Exec(ctx)
 	for _, p := range all {
 		life, err := p.cmd.Text()
-		r.note(err)
+		if life == "" {
+			err = cmp.Or(err, failed, errNoAnswer) // what was not sent has no error of its own
+		}
+		r.note(ctx, err)
 		p.s.mu.Lock()
 		if err != nil {
 			p.s.delay(r.backoff(p.s.attempt + 1))
 		} else {
-			p.s.took(p.list, life, time.Now())
+			p.s.took(p.list, p.life, life, time.Now())
 			r.metrics.sent.Add(float64(len(p.list)))
 		}
 		p.s.mu.Unlock()
@@ -203,7 +207,7 @@ func (r *Redis) index(ctx context.Context, s *share) {
 		err = r.client.Del(ctx, roomsKey).Err()
 		r.metrics.garbage.Inc()
 	}
-	r.note(err)
+	r.note(ctx, err)
 }
 
 // isType reports the error about a key that holds something else.

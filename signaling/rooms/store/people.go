@@ -62,7 +62,7 @@ func (r *Redis) tellPeople(ctx context.Context, rooms []*share) {
 		}
 		if pipe.Len() > 0 {
 			_, err := pipe.Exec(ctx)
-			r.note(err)
+			r.note(ctx, err)
 		}
 	}
 }
@@ -89,14 +89,13 @@ func (r *Redis) parseRemote(text string) (room.Remote, bool) {
 	return x, x.Node != r.cfg.Node
 }
 
-// subscribe asks for the news of a Room. Should Redis be away, the client asks
-// again once it is back.
+// subscribe asks for the news of a Room. Should that fail, the client asks again
+// as soon as it can; until then there are the polls. The connection is that of
+// all Rooms, so the end of one must not break a write.
 func (r *Redis) subscribe(ctx context.Context, s *share) {
-	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadPatience)
 	defer cancel()
-	if err := r.pubsub.Subscribe(ctx, s.keys.news); err != nil {
-		r.note(err)
-	}
+	_ = r.pubsub.Subscribe(ctx, s.keys.news)
 }
 
 // listen brings the news of all Rooms to those who follow them, over one

@@ -33,6 +33,11 @@ const (
 	// them.
 	idle    = 30 * time.Second
 	maxIdle = 512
+	// beforeFollow is how long it takes at most from Load to Follow.
+	beforeFollow = 10 * time.Second
+	// retryAway is after how long somebody who is in a hurry tries again whether
+	// Redis is back.
+	retryAway = 2 * time.Second
 	// loadPatience is how long Load waits for Redis.
 	loadPatience = time.Second
 	// erasedLife begins the life of a Room that was erased.
@@ -80,8 +85,9 @@ type Redis struct {
 
 	mu     sync.Mutex
 	shares map[string]*share
-	away   bool // Redis has not answered lately
-	spoke  time.Time
+	away   bool      // Redis has not answered lately
+	failed time.Time // when it last was
+	spoke  time.Time // when that was last logged
 }
 
 // NewRedis shares the Rooms of a File, whose Run is part of this one's. The
@@ -242,9 +248,14 @@ func (r *Redis) Load(ctx context.Context, name string) (room.Past, error) {
 	if s.log != past.Log { // the file had to be mended
 		s.reset(past, mark{}, r.file.cfg.History)
 	}
-	ask := !s.following && !s.contacted
+	// Who has loaded the Room a moment ago is about to follow it: what is added
+	// now must not get Seqs that are taken then.
+	ask := !s.following && (!s.contacted || time.Since(s.asked) > beforeFollow) && !r.isAway()
+	if ask {
+		s.asked = time.Now()
+	}
 	s.mu.Unlock()
-	if !ask || r.isAway() {
+	if !ask {
 		return past, nil
 	}
 	some := r.catchUp(ctx, s, past.Next)
@@ -275,7 +286,7 @@ func (r *Redis) Names(ctx context.Context) ([]string, error) {
 	defer cancel()
 	others, err := r.client.ZRevRange(ctx, roomsKey, 0, 9999).Result()
 	if err != nil {
-		r.note(err)
+		r.note(ctx, err)
 		return names, nil //nolint:nilerr // those of this Node are better than none
 	}
 	for _, name := range others {
@@ -308,7 +319,7 @@ func (r *Redis) Erase(ctx context.Context, name string) error {
 	if err == nil {
 		err = r.client.ZRem(ctx, roomsKey, name).Err()
 	}
-	r.note(err)
+	r.note(ctx, err)
 	if err != nil {
 		return fmt.Errorf("rooms: %w", err)
 	}
@@ -344,14 +355,16 @@ func (r *Redis) eraseHere(ctx context.Context, s *share, life string) error {
 
 // note takes what became of a call to Redis. It logs when Redis goes and when it
 // is back.
-func (r *Redis) note(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
+func (r *Redis) note(ctx context.Context, err error) {
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return // whatever it says, it is not Redis
 	}
+	now := time.Now()
 	r.mu.Lock()
 	was := r.away
-	r.away = err != nil
-	now := time.Now()
+	if r.away = err != nil; r.away {
+		r.failed = now
+	}
 	speak := was != r.away && now.Sub(r.spoke) > time.Second
 	if speak {
 		r.spoke = now
@@ -373,10 +386,11 @@ func (r *Redis) note(err error) {
 	r.metrics.up.Set(up)
 }
 
+// isAway reports whether it is not worth while to ask Redis now.
 func (r *Redis) isAway() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.away
+	return r.away && time.Since(r.failed) < retryAway
 }
 
 // keep looks after the shares once a second.

@@ -316,11 +316,7 @@ func TestErasedEverywhere(t *testing.T) {
 	require.Empty(t, load(t, a.n.store, "demo").Recent)
 	require.Empty(t, load(t, b.n.store, "demo").Recent)
 	a.n.open("demo").say("a2")
-	require.Eventually(t, func() bool {
-		o := b.n.open("demo")
-		defer o.stop()
-		return len(o.heard()) == 1 && o.heard()[0] == "a2"
-	}, 5*time.Second, 10*time.Millisecond)
+	b.n.open("demo").hears("a2")
 }
 
 // TestReplicaTakesOver that had not got the latest: what is missing there is
@@ -373,4 +369,30 @@ func BenchmarkAcross(b *testing.B) {
 	}
 	cancel()
 	<-done
+}
+
+// TestNotAskedIsNoAnswer: a call that never got to Redis does not tell that
+// Redis has lost the Room.
+func TestNotAskedIsNoAnswer(t *testing.T) {
+	_, a, b := pair(t)
+	a.say("a1")
+	b.hears("a1")
+	require.Eventually(t, func() bool { return !a.waiting() }, 5*time.Second, time.Millisecond)
+	s, _, err := a.n.store.use(t.Context(), "demo")
+	require.NoError(t, err)
+	defer a.n.store.release(s)
+	a.stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		s.in.Lock()
+		_, err = a.n.store.fetch(ctx, s, true)
+		s.in.Unlock()
+		require.Error(t, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.NotEmpty(t, s.life)
+	require.False(t, s.whole)
+	require.Zero(t, value(t, a.n.store.metrics.resent))
 }

@@ -58,9 +58,10 @@ type share struct {
 	// What comes in: the stream has been read up to place, and what was read is
 	// in the file up to settled. flight is what is not.
 	following bool
-	stale     bool // there is news in the stream
-	contacted bool // standing Entries have been read
-	erased    bool // elsewhere: forget the file when nobody is in the Room
+	stale     bool      // there is news in the stream
+	contacted bool      // standing Entries have been read
+	asked     time.Time // when Load has last read the stream
+	erased    bool      // elsewhere: forget the file when nobody is in the Room
 	// oldest is the At of the oldest Entry in a file that has been cut off there.
 	// Until the stream has once been read to its end, what is older was known.
 	oldest   int64
@@ -185,10 +186,13 @@ func (s *share) waiting() bool { return len(s.queue) > 0 || s.behind }
 func (s *share) take(n int) []room.Entry { return s.queue[:min(n, len(s.queue))] }
 
 // took says that Redis has the first Entries of the queue, and which life it
-// lives.
-func (s *share) took(list []room.Entry, life string, now time.Time) {
+// lives; they were offered to the life known.
+func (s *share) took(list []room.Entry, known, life string, now time.Time) {
 	s.attempt, s.retry = 0, time.Time{}
-	if !s.lives(life) {
+	if s.life != known && s.life != life { // it was read meanwhile: this answer may be older
+		return
+	}
+	if !s.lives(life) || known != "" && known != life {
 		return
 	}
 	if len(s.queue) < len(list) || len(list) == 0 || s.queue[0].ID != list[0].ID {
