@@ -125,9 +125,6 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.openWebhooks(set, reg); err != nil {
-		return nil, err
-	}
 	if err := s.openMedia(set, reg); err != nil {
 		return nil, err
 	}
@@ -142,6 +139,9 @@ func newServer(set *settings, log *slog.Logger) (_ *server, err error) {
 		return nil, err
 	}
 	if err := s.openRooms(set, site, reg); err != nil {
+		return nil, err
+	}
+	if err := s.openWebhooks(set, reg); err != nil {
 		return nil, err
 	}
 	if err := s.openBars(set); err != nil {

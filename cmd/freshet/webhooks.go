@@ -75,9 +75,13 @@ func (w *webhookSettings) check(pairs []string) error {
 func (s *server) openWebhooks(set *settings, reg prometheus.Registerer) (err error) {
 	w := set.Webhooks
 	sign := signer{&s.access, w.Key}
+	dir := filepath.Join(set.DataDir, "webhooks")
+	if s.roomTemp != "" {
+		dir = "" // another server has the data-dir, and what waits there is its own
+	}
 	s.hooks, err = webhook.New(webhook.Config{
 		URLs: slices.Clone(w.URLs), RoomMessages: w.RoomMessages, GiveUp: w.GiveUp,
-		Dir: filepath.Join(set.DataDir, "webhooks"), Node: set.Cluster.Node,
+		Dir: dir, Node: set.Cluster.Node,
 	}, sign, s.log, reg)
 	if err != nil {
 		return fmt.Errorf("webhooks.urls: %w", err)

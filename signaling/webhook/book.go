@@ -85,6 +85,34 @@ func (b *book) finish(now time.Time, stream string, c *broadcast) []*Event {
 	return events
 }
 
+// begun returns the broadcasts that have not ended.
+func (b *book) begun() map[string]begun {
+	all := map[string]begun{}
+	for stream, c := range b.live {
+		s := c.last
+		s.Viewers = 0 // changes all the time
+		all[stream] = begun{c.sid, c.started.UnixMilli(), s}
+	}
+	return all
+}
+
+// lost ends broadcasts of an earlier process.
+func (b *book) lost(now time.Time, all map[string]begun) []*Event {
+	var events []*Event
+	for _, stream := range slices.Sorted(maps.Keys(all)) {
+		old := all[stream]
+		c := &broadcast{sid: old.SID, started: time.UnixMilli(old.Started), last: old.Stream}
+		c.last.State, c.last.Since = string(media.Ended), now.UnixMilli()
+		present := b.live[stream]
+		b.live[stream] = c
+		events = append(events, b.ofStream(now, RoomFinished, stream, c))
+		if delete(b.live, stream); present != nil {
+			b.live[stream] = present
+		}
+	}
+	return events
+}
+
 // joined and left take a session's beginning and end.
 func (b *book) joined(now time.Time, v Visit) []*Event {
 	p := describe(v)

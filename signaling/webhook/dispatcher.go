@@ -30,7 +30,7 @@ type Config struct {
 	// GiveUp is how long an Event is tried before it goes to the dead letters.
 	GiveUp time.Duration
 	// Dir is where dead letters and pending Events lie; it is made when it is
-	// needed.
+	// needed. "": they are not kept.
 	Dir string
 	// Node is this Node's name, in every Event.
 	Node string
@@ -95,6 +95,7 @@ type Dispatcher struct {
 	dead      *letters
 	often     rate.Sometimes // for the log
 	wake      chan struct{}  // capacity 1: a batch has begun
+	liveText  []byte         // what is in the file of broadcasts; Run's
 	saved     bool           // whether there is a file of what waits; Run's
 
 	mu     sync.Mutex
@@ -189,6 +190,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, r := range d.receivers {
 		r.client.CloseIdleConnections()
 	}
+	err = errors.Join(err, d.saveLive())
 	if n, kept := d.save(); kept != nil {
 		err = errors.Join(err, kept)
 	} else if n > 0 {

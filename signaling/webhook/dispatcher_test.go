@@ -2,9 +2,11 @@ package webhook
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -292,6 +294,57 @@ func TestWhatWaitsIsWrittenDown(t *testing.T) {
 	s.next(t)
 	stop()
 	require.Equal(t, 2, waiting())
+}
+
+// A process that is killed tells nobody that its broadcasts are over. The next
+// one does.
+func TestBroadcastsOfAKilledProcess(t *testing.T) {
+	s := newSink(t, nil)
+	cfg := Config{URLs: []string{s.URL}, Dir: t.TempDir(), Save: 10 * time.Millisecond}
+	path := filepath.Join(cfg.Dir, liveFile)
+	d, stop := started(t, cfg)
+	change(d, "demo", media.Live)
+	first := s.expect(t, RoomStarted)[0]
+	var killed []byte
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		killed, err = os.ReadFile(path)
+		return err == nil
+	}, patience, time.Millisecond)
+	stop()
+	s.expect(t, RoomFinished)
+	require.NoFileExists(t, path)
+
+	require.NoError(t, os.WriteFile(path, killed, 0o600))
+	d, stop = started(t, cfg)
+	last := s.expect(t, RoomFinished)[0]
+	require.Equal(t, first.RoomSID, last.RoomSID)
+	require.NotEqual(t, first.ID, last.ID)
+	require.Contains(t, string(last.Body), `"state":"ended"`)
+	require.Contains(t, string(last.Body), `"epoch":1`)
+	change(d, "demo", media.Live)
+	require.NotEqual(t, first.RoomSID, s.expect(t, RoomStarted)[0].RoomSID)
+	stop()
+	s.expect(t, RoomFinished)
+	require.NoFileExists(t, path)
+
+	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	_, stop = started(t, cfg)
+	stop()
+	require.Empty(t, s.got)
+}
+
+// Without a folder nothing is kept, and nothing fails.
+func TestNoFolder(t *testing.T) {
+	d, err := New(Config{URLs: []string{"http://127.0.0.1:1/"}, GiveUp: 1}, keySigner{testKeys}, slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, err)
+	change(d, "demo", media.Live)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, d.Run(ctx))
+	dead, err := d.DeadLetters()
+	require.NoError(t, err)
+	require.Empty(t, dead)
 }
 
 // A receiver that closes a connection just as it is used again costs no failure.

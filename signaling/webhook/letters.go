@@ -108,6 +108,9 @@ func (d *letters) add(l Letter) error {
 	if err != nil {
 		return fmt.Errorf("webhook: dead letter: %w", err)
 	}
+	if d.dir == "" {
+		return nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := os.MkdirAll(d.dir, dirMode); err != nil {
@@ -151,6 +154,9 @@ func (d *letters) each(f func(Letter)) error {
 }
 
 func (d *letters) eachLocked(f func(Letter)) error {
+	if d.dir == "" {
+		return nil
+	}
 	for _, name := range []string{olderFile, deadFile} {
 		if err := readFile(filepath.Join(d.dir, name), f); err != nil {
 			return err
@@ -197,13 +203,26 @@ func (d *letters) take(match func(Letter) bool) ([]Letter, error) {
 }
 
 // writeLetters replaces a file as a whole; without Letters it removes it.
-func writeLetters(path string, all []Letter) (err error) {
+func writeLetters(path string, all []Letter) error {
 	if len(all) == 0 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("webhook: %w", err)
 		}
 		return nil
 	}
+	return writeFile(path, func(f *os.File) error {
+		out := bufio.NewWriter(f)
+		enc := json.NewEncoder(out)
+		var err error
+		for _, l := range all {
+			err = errors.Join(err, enc.Encode(l))
+		}
+		return errors.Join(err, out.Flush())
+	})
+}
+
+// writeFile replaces a file as a whole.
+func writeFile(path string, write func(*os.File) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
@@ -211,12 +230,7 @@ func writeLetters(path string, all []Letter) (err error) {
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
-	out := bufio.NewWriter(f)
-	enc := json.NewEncoder(out)
-	for _, l := range all {
-		err = errors.Join(err, enc.Encode(l))
-	}
-	if err = errors.Join(err, out.Flush(), f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(write(f), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(path+".new", path)
 	}
 	if err != nil {

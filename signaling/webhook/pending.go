@@ -1,10 +1,26 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 )
+
+// liveFile names the broadcasts that have begun and not ended.
+const liveFile = "live.json"
+
+// begun is a broadcast in that file.
+type begun struct {
+	SID string `json:"sid"`
+	// Started is in ms since 1970.
+	Started int64  `json:"started"`
+	Stream  Stream `json:"stream"`
+}
 
 // saveAgain writes down what waits, again and again until ctx ends. Where
 // receivers work, there is nothing to write.
@@ -19,6 +35,9 @@ func (d *Dispatcher) saveAgain(ctx context.Context) {
 			if _, err := d.save(); err != nil {
 				d.log.Error("webhooks that wait are not written down", "err", err)
 			}
+			if err := d.saveLive(); err != nil {
+				d.log.Error("broadcasts are not written down", "err", err)
+			}
 		}
 	}
 }
@@ -26,6 +45,9 @@ func (d *Dispatcher) saveAgain(ctx context.Context) {
 // resume queues what the last Run has left. The file stays until save has
 // another one.
 func (d *Dispatcher) resume() {
+	if d.cfg.Dir == "" {
+		return
+	}
 	path := filepath.Join(d.cfg.Dir, pendingFile)
 	now, n := time.Now(), 0
 	err := readFile(path, func(l Letter) {
@@ -43,6 +65,63 @@ func (d *Dispatcher) resume() {
 	if n > 0 {
 		d.log.Info("webhooks of the last run are sent now", "number", n)
 	}
+	if err := d.resumeLive(); err != nil {
+		d.log.Error("the ends of the last run's broadcasts are not told", "err", err)
+	}
+}
+
+// resumeLive tells that the broadcasts are over during which the last process
+// was killed. They come after what it had left.
+func (d *Dispatcher) resumeLive() error {
+	text, err := os.ReadFile(filepath.Join(d.cfg.Dir, liveFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	all := map[string]begun{}
+	if err == nil {
+		d.liveText = text
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sendLocked(d.book.lost(time.Now(), all))
+	return nil
+}
+
+// saveLive writes down which broadcasts have begun, if that has changed.
+func (d *Dispatcher) saveLive() error {
+	if d.cfg.Dir == "" || len(d.receivers) == 0 {
+		return nil
+	}
+	d.mu.Lock()
+	all := d.book.begun()
+	d.mu.Unlock()
+	path := filepath.Join(d.cfg.Dir, liveFile)
+	if len(all) == 0 {
+		if d.liveText == nil {
+			return nil
+		}
+		d.liveText = nil
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("webhook: %w", err)
+		}
+		return nil
+	}
+	text, err := json.Marshal(all)
+	if err == nil && bytes.Equal(text, d.liveText) {
+		return nil
+	}
+	if err == nil {
+		err = writeFile(path, func(f *os.File) error { _, err := f.Write(text); return err })
+	}
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	d.liveText = text
+	return nil
 }
 
 // requeue gives a Letter to its receiver once more, and reports whether there
@@ -67,7 +146,7 @@ func (d *Dispatcher) save() (int, error) {
 		}
 		r.mu.Unlock()
 	}
-	if len(all) == 0 && !d.saved {
+	if d.cfg.Dir == "" || len(all) == 0 && !d.saved {
 		return 0, nil
 	}
 	err := writeLetters(filepath.Join(d.cfg.Dir, pendingFile), all)
