@@ -66,6 +66,7 @@ func TestDescriptionHasAllResources(t *testing.T) {
 	doc := loadDocument(t)
 	h := &Handler{Auth: auth.NewVerifier(nil), Rooms: &hall{}, Records: &hall{}, Webhooks: &office{}}
 	served := h.routes()
+	ids := map[string]string{}
 	for path, methods := range served {
 		var want []string
 		for m := range methods {
@@ -74,6 +75,8 @@ func TestDescriptionHasAllResources(t *testing.T) {
 		require.ElementsMatch(t, want, slices.Collect(maps.Keys(doc.Paths[path])), path)
 		for method, op := range doc.Paths[path] {
 			require.NotEmpty(t, op.OperationID, path)
+			require.Empty(t, ids[op.OperationID], "%s names two operations", op.OperationID)
+			ids[op.OperationID] = path
 			declared := map[string]bool{}
 			for _, p := range op.Parameters {
 				name := strings.TrimPrefix(p.Ref, "#/components/parameters/")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -124,18 +125,13 @@ func windowOf(q url.Values, list string) (window, error) {
 // cut returns the window of a list that is in the order of its keys, and the
 // cursor for what comes next, nil at the end.
 func cut[T any](all []T, key func(T) string, w window, list string) (items []T, next *string) {
-	items = []T{}
-	for i, item := range all {
-		if key(item) <= w.after {
-			continue
-		}
-		if len(items) == w.limit {
-			cursor := base64.RawURLEncoding.EncodeToString([]byte(list + "\n" + key(all[i-1])))
-			return items, &cursor
-		}
-		items = append(items, item)
+	from := sort.Search(len(all), func(i int) bool { return key(all[i]) > w.after })
+	to := min(from+w.limit, len(all))
+	if to < len(all) {
+		cursor := base64.RawURLEncoding.EncodeToString([]byte(list + "\n" + key(all[to-1])))
+		next = &cursor
 	}
-	return items, nil
+	return append([]T{}, all[from:to]...), next
 }
 
 // timeKey orders by time, then by id.
