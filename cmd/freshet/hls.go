@@ -25,8 +25,8 @@ type hlsSettings struct {
 	Segment time.Duration `yaml:"segment"`
 	Window  time.Duration `yaml:"window"`
 	Audio   string        `yaml:"audio"`
-	// PerViewer gives each viewer playlists of his own, so that they end when
-	// he is banned.
+	// PerViewer gives each viewer playlists of their own, so that they end when
+	// the viewer is banned.
 	PerViewer bool `yaml:"per-viewer"`
 	// Transcode is whether ffmpeg makes smaller pictures, and H264 of codecs
 	// that players do not take by HLS.
@@ -37,7 +37,7 @@ type hlsSettings struct {
 
 func defaultHLS() hlsSettings {
 	return hlsSettings{
-		Enabled: true, Part: 200 * time.Millisecond, Segment: 2 * time.Second, Window: time.Minute,
+		Enabled: true, PerViewer: true, Part: 200 * time.Millisecond, Segment: 2 * time.Second, Window: time.Minute,
 		Audio: string(hlsegress.AudioAuto), Transcode: true, FFmpeg: "ffmpeg",
 	}
 }
