@@ -201,7 +201,7 @@ func (r *Redis) sentOf(name string) uint64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.ready {
-			return s.sent
+			return s.forgettable(time.Now())
 		}
 	}
 	return r.file.readMark(name).Sent

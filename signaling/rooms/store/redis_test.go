@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -395,4 +396,77 @@ func TestNotAskedIsNoAnswer(t *testing.T) {
 	require.NotEmpty(t, s.life)
 	require.False(t, s.whole)
 	require.Zero(t, value(t, a.n.store.metrics.resent))
+}
+
+// TestLateWordDoesNotHold: a Node that was cut off tells of a ban that has been
+// lifted since.
+func TestLateWordDoesNotHold(t *testing.T) {
+	server := redistest.Start(t)
+	n := startNode(t, server, "a", t.TempDir(), nil)
+	lifted, banned := entry(1, room.Unbanned, "eve"), entry(2, room.Banned, "eve")
+	banned.At = lifted.At - 1
+	require.NoError(t, n.store.Append(t.Context(), "demo", []room.Entry{lifted, banned}))
+	k := keysOf("demo")
+	require.Eventually(t, func() bool { return server.Do("XLEN", k.log) == ":2\r\n" }, 5*time.Second, time.Millisecond)
+	require.Contains(t, server.Do("HGET", k.standing, "ban:eve"), "unbanned")
+	for _, key := range []string{k.log, k.ids, k.standing, k.life, roomsKey} {
+		require.NotEqual(t, ":-1\r\n", server.Do("PTTL", key), key)
+		require.NotEqual(t, ":-2\r\n", server.Do("PTTL", key), key)
+	}
+}
+
+// TestMarkSaysWhatWasSent so that a Node does not offer it again at its next
+// start.
+func TestMarkSaysWhatWasSent(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(count("a", 1, 10)...)
+	b.say("b1")
+	a.hears(join(count("a", 1, 10), count("b", 1, 1))...)
+	b.hears(join(count("a", 1, 10), count("b", 1, 1))...)
+	a.stop()
+	b.stop()
+	for _, o := range []*opened{a, b} {
+		o.n.end()
+		m := o.n.store.file.readMark("demo")
+		require.EqualValues(t, 11, m.Sent, o.n.name)
+		require.NotEmpty(t, m.Life)
+		p, err := parsePlace(m.Place)
+		require.NoError(t, err)
+		require.NotZero(t, p.ms)
+	}
+}
+
+// TestLatelySentStays: what Redis has just taken stays in the file, however much
+// comes after it.
+func TestLatelySentStays(t *testing.T) {
+	s := newShare("demo")
+	now := time.Now()
+	s.reset(room.Past{Log: "x", Next: 1}, mark{}, 10)
+	s.last, s.sent = 500, 500
+	require.Zero(t, s.forgettable(now))
+	now = now.Add(window + time.Second)
+	require.Zero(t, s.forgettable(now))
+	s.sent = 900
+	require.Zero(t, s.forgettable(now.Add(window/2)))
+	now = now.Add(window + time.Second)
+	require.EqualValues(t, 500, s.forgettable(now))
+	s.begin("another")
+	require.Zero(t, s.forgettable(now), "all of it is needed again")
+}
+
+// TestOlderCopyIsReadAgain: what another Redis goes on with may have an earlier
+// place than what was read last.
+func TestOlderCopyIsReadAgain(t *testing.T) {
+	server, a, b := pair(t)
+	a.say("a1")
+	b.hears("a1")
+	a.stop()
+	a.n.end()
+	e := entry(7, room.Announcement, "")
+	e.Text, e.Node, e.At = "c1", "c", time.Now().UnixMilli()
+	text, err := json.Marshal(e)
+	require.NoError(t, err)
+	k := keysOf("demo")
+	server.Do("EVAL", `redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '2-1', 'e', ARGV[1]) return 1`, "1", k.log, string(text))
+	b.hears("a1", "c1")
 }

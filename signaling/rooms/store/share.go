@@ -53,7 +53,10 @@ type share struct {
 	retry               time.Time
 	people              *room.People // to be told
 	unsaved             bool
-	indexed             time.Time
+	// safe was sent for at least a window before safeAt, next just before it.
+	safe, nextSafe uint64
+	safeAt         time.Time
+	indexed        time.Time
 
 	// What comes in: the stream has been read up to place, and what was read is
 	// in the file up to settled. flight is what is not.
@@ -101,6 +104,7 @@ func (s *share) reset(past room.Past, m mark, history int) {
 		last = max(last, s.last) // an Append has overtaken the reading
 	}
 	s.ready, s.unsaved, s.erased = true, false, false
+	s.safe, s.nextSafe, s.safeAt = 0, 0, time.Now()
 	s.log, s.last, s.sent = past.Log, last, min(m.Sent, last)
 	s.covered, s.behind, s.whole = s.sent, s.last > s.sent, false
 	s.queue, s.bytes, s.acked = nil, 0, nil
@@ -247,6 +251,16 @@ func (s *share) recent(now time.Time) []ack {
 		s.acked = s.acked[1:]
 	}
 	return slices.Clone(s.acked)
+}
+
+// forgettable is the Seq up to which the file need not hold Entries for Redis:
+// what it took lately, others may not have read when it loses everything.
+func (s *share) forgettable(now time.Time) uint64 {
+	if now.Sub(s.safeAt) > window {
+		s.safe, s.nextSafe, s.safeAt = s.nextSafe, s.sent, now
+	}
+	s.safe, s.nextSafe = min(s.safe, s.sent), min(s.nextSafe, s.sent)
+	return s.safe
 }
 
 // missing sends again from a Seq on.
