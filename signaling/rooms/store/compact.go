@@ -62,7 +62,8 @@ func (j *journal) rewrite(f *fold) error {
 // draft writes a new file beside the old one, complete and synced. It needs no
 // lock.
 func (j *journal) draft(f *fold) (_ *os.File, size int64, lines int, err error) {
-	temp, err := os.OpenFile(tempPath(j.path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	// Two of them may be on their way at a time.
+	temp, err := os.CreateTemp(filepath.Dir(j.path), "."+filepath.Base(j.path)+".*"+draftSuffix)
 	if err != nil {
 		return nil, 0, 0, err //nolint:wrapcheck // names the file
 	}
@@ -151,10 +152,6 @@ func firstOf(list []*kept, n int) uint64 {
 		return 0
 	}
 	return list[0].Seq
-}
-
-func tempPath(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+draftSuffix)
 }
 
 // seqOf reads the Seq that a line begins with, as appendLine writes them; 0 is
