@@ -75,22 +75,44 @@ func TestBan(t *testing.T) {
 }
 
 func TestBarList(t *testing.T) {
-	var b barList
+	b := barList{bans: room.NewBans(room.Config{})}
 	now := time.UnixMilli(1_000_000)
-	addr, next := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-	ban := func(target string, until int64, a netip.Addr) room.Entry {
-		return room.Entry{Kind: room.Banned, Target: target, Until: until, Address: a}
+	at := now.UnixMilli()
+	home, next := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	entry := func(kind room.Kind, target string, seconds int64, a netip.Addr) room.Entry {
+		at++
+		e := room.Entry{At: at, Kind: kind, Target: target, Address: a}
+		if seconds > 0 {
+			e.Until = now.UnixMilli() + seconds*1000
+		}
+		return e
 	}
-	require.False(t, b.bars(now, "ann", addr))
-	b.load(room.Past{Standing: []room.Entry{ban("ann", 0, addr), {Kind: room.Muted, Target: "bob"}, ban("carl", now.UnixMilli()+1, netip.Addr{})}})
-	require.True(t, b.bars(now, "ann", netip.Addr{}))
-	require.True(t, b.bars(now, "zoe", next), "the same /64")
-	require.False(t, b.bars(now, "bob", netip.MustParseAddr("192.0.2.1")))
-	require.True(t, b.bars(now, "carl", netip.Addr{}))
-	require.False(t, b.bars(now.Add(time.Millisecond), "carl", netip.Addr{}), "over")
-	require.True(t, b.sweep(now.Add(time.Second)))
-	require.Len(t, b.identities, 1)
-	b.apply(room.Entry{Kind: room.Unbanned, Target: "ann"})
-	require.False(t, b.bars(now, "zoe", next))
+	bars := func(after time.Duration, identity string, a netip.Addr) bool {
+		return b.bars(now.Add(after), identity, room.Viewer, a)
+	}
+	require.False(t, bars(0, "ann", home))
+	b.load(now, room.Past{
+		Standing: []room.Entry{entry(room.Banned, "ann", 0, home), entry(room.Muted, "bob", 0, netip.Addr{})},
+		Recent:   []room.Entry{entry(room.Banned, "carl", 1, netip.Addr{})},
+	})
+	require.True(t, bars(0, "ann", netip.Addr{}))
+	require.True(t, bars(0, "zoe", next), "the same /64")
+	require.False(t, bars(0, "bob", netip.MustParseAddr("192.0.2.1")))
+	require.True(t, bars(0, "carl", netip.Addr{}))
+	require.False(t, bars(time.Second, "carl", netip.Addr{}), "over")
+
+	// Others who are banned with the same address leave ann's ban as it is.
+	b.apply(now, entry(room.Banned, "dora", 60, next))
+	b.apply(now, entry(room.Banned, "emil", 0, home))
+	require.True(t, bars(time.Minute, "zoe", next), "dora's is over, ann's is not")
+	b.apply(now, entry(room.Unbanned, "emil", 0, netip.Addr{}))
+	require.False(t, bars(0, "emil", netip.Addr{}))
+	require.True(t, bars(0, "zoe", home))
+
+	require.True(t, b.sweep(now.Add(time.Minute)))
+	require.True(t, bars(0, "zoe", home))
+	require.False(t, bars(0, "dora", netip.Addr{}), "forgotten")
+	b.apply(now, entry(room.Unbanned, "ann", 0, netip.Addr{}))
+	require.False(t, bars(0, "zoe", home))
 	require.False(t, b.sweep(now))
 }

@@ -12,75 +12,38 @@ import (
 // barList is who is banned from a Room, for those to ask who are not its
 // keeper.
 type barList struct {
-	mu         sync.RWMutex
-	identities map[string]room.Entry
-	addresses  map[netip.Prefix]room.Entry
+	mu   sync.RWMutex
+	bans *room.Bans
 }
 
 // load takes what holds from what was kept.
-func (b *barList) load(past room.Past) {
-	for _, e := range past.Standing {
-		b.apply(e)
+func (b *barList) load(now time.Time, past room.Past) {
+	for _, list := range [][]room.Entry{past.Standing, past.Audit, past.Recent} {
+		for i := range list {
+			b.apply(now, list[i])
+		}
 	}
 }
 
 // apply takes a ban that has come into force, or its end.
-func (b *barList) apply(e room.Entry) {
-	if e.Kind != room.Banned && e.Kind != room.Unbanned {
-		return
-	}
+func (b *barList) apply(now time.Time, e room.Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forget(e.Target)
-	if e.Kind == room.Unbanned {
-		return
-	}
-	if b.identities == nil {
-		b.identities, b.addresses = map[string]room.Entry{}, map[netip.Prefix]room.Entry{}
-	}
-	b.identities[e.Target] = e
-	if e.Address.IsValid() {
-		b.addresses[network(e.Address)] = e
-	}
+	b.bans.Put(now, e)
 }
 
-// forget lifts a ban. The caller has the lock.
-func (b *barList) forget(identity string) {
-	key := network(b.identities[identity].Address)
-	if b.addresses[key].Target == identity {
-		delete(b.addresses, key)
-	}
-	delete(b.identities, identity)
-}
-
-// bars reports whether an identity or an address is banned.
-func (b *barList) bars(now time.Time, identity string, addr netip.Addr) bool {
+// bars reports whether an identity in a role or its address is banned.
+func (b *barList) bars(now time.Time, identity string, role room.Role, addr netip.Addr) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if e, known := b.identities[identity]; known && holds(e, now) {
-		return true
-	}
-	if !addr.IsValid() || len(b.addresses) == 0 {
-		return false
-	}
-	e, known := b.addresses[network(addr)]
-	return known && holds(e, now)
-}
-
-func holds(ban room.Entry, now time.Time) bool {
-	return ban.Until == 0 || now.UnixMilli() < ban.Until
+	return b.bans.Barred(now, identity, role, addr)
 }
 
 // sweep forgets what holds no more, and reports whether anything is left.
 func (b *barList) sweep(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for identity, e := range b.identities {
-		if !holds(e, now) {
-			b.forget(identity)
-		}
-	}
-	return len(b.identities) > 0
+	return b.bans.Sweep(now)
 }
 
 // barPatience is how long somebody waits whose bans have to be read first.
@@ -91,7 +54,7 @@ const barPatience = 2 * time.Second
 // that.
 func (h *Handler) Barred(stream, identity string, addr netip.Addr) bool {
 	b := h.barsOf(stream)
-	return b != nil && b.bars(time.Now(), identity, addr)
+	return b != nil && b.bars(time.Now(), identity, room.Viewer, addr)
 }
 
 // barsOf returns who is banned from a Stream, nil for nobody.

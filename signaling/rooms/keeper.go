@@ -61,7 +61,7 @@ func newKeeper(h *Handler, name string) *keeper {
 		name: name, h: h, log: h.log.With("stream", name),
 		mail: make(chan func(time.Time), mailbox), ended: make(chan struct{}), loaded: make(chan struct{}),
 		members: map[room.Conn]*member{}, stored: make(chan stored, 1), batches: make(chan batch, 1),
-		people: make(chan room.People, 1),
+		people: make(chan room.People, 1), bars: barList{bans: room.NewBans(h.cfg.Room)},
 	}
 }
 
@@ -145,7 +145,7 @@ func (k *keeper) begin(past room.Past) {
 		cfg.Log = rand.Text()[:8]
 	}
 	k.room = room.New(k.name, cfg, past)
-	k.bars.load(past)
+	k.bars.load(time.Now(), past)
 	close(k.loaded)
 	k.logName, k.last = cfg.Log, max(past.Next, 1)-1
 	k.idle = time.Now()
@@ -242,7 +242,7 @@ func (k *keeper) settle(now time.Time) time.Time {
 		}
 	}
 	for _, e := range o.Bars {
-		k.bars.apply(e)
+		k.bars.apply(now, e)
 		if k.h.cfg.OnBar != nil {
 			k.h.cfg.OnBar(k.name, e)
 		}

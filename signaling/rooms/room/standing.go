@@ -36,7 +36,7 @@ func (r *register) put(e Entry) bool {
 	}
 	r.drop(e.Target)
 	r.of[e.Target] = e
-	if e.Kind == Banned && e.Address.IsValid() && !e.Address.IsUnspecified() {
+	if e.Kind == Banned && e.hasAddress() {
 		a := addressOf(e.Address)
 		r.at[a] = append(r.at[a], e.Target)
 	}
@@ -138,17 +138,16 @@ func reaches(by *Person, role Role) bool {
 	return power >= Moderator.rank() && power > role.rank()
 }
 
-// barred returns the ban that an identity or its address is under. An address
-// says little about who it is, so nobody who moderates is shut out by it.
+// barred returns the ban that an identity in a role or its address is under.
 func (r *register) barred(now int64, identity string, role Role, address netip.Addr) (Entry, bool) {
-	if e, ok := r.on(now, identity, role); ok {
+	if e, ok := r.of[identity]; ok && stands(&e, now) && e.Reaches(identity, role, address) {
 		return e, true
 	}
-	if role.moderates() || !address.IsValid() {
+	if !address.IsValid() {
 		return Entry{}, false
 	}
 	for _, other := range r.at[addressOf(address)] {
-		if e := r.of[other]; stands(&e, now) {
+		if e := r.of[other]; stands(&e, now) && e.Reaches(identity, role, address) {
 			return e, true
 		}
 	}
