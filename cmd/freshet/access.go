@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 // access decides by the keys that are in force now; a reload replaces them
@@ -26,7 +27,7 @@ type access struct {
 	// bars are what was revoked, and banned tells who is banned from a Stream's
 	// Room. Both are set before the first request.
 	bars   *auth.Bars
-	banned func(stream, identity string, addr netip.Addr) bool
+	banned func(stream, identity string, role room.Role, addr netip.Addr) bool
 }
 
 // signing are the keys, and the name of the one that was configured first.

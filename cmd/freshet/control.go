@@ -11,6 +11,7 @@ import (
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/signaling/api"
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 	"github.com/freshet-live/freshet/signaling/session"
 )
@@ -61,11 +62,8 @@ func (s *server) roomBar(stream string, e room.Entry) {
 
 // reaches returns whom a ban in a Stream's Room reaches.
 func reaches(stream string, e room.Entry) func(session.Info) bool {
-	ban := auth.Bar{Stream: stream, Identity: e.Target}
-	from := auth.Bar{Stream: stream, Address: e.Address}
 	return func(i session.Info) bool {
-		return !above(i.Grant) && (ban.Matches(i.Grant, false) ||
-			e.Address.IsValid() && (!i.Admin || i.Open) && from.Matches(i.Grant, false))
+		return i.Stream == stream && e.Reaches(i.Identity, roleOf(i.Grant), i.Grant.Address)
 	}
 }
 
@@ -81,21 +79,26 @@ func (a *access) barred(publishing bool) func(session.Info) error {
 	}
 }
 
-// above reports whether no ban of a Room reaches somebody: an operator, or a
-// host.
-func above(g auth.Grant) bool { return !g.Open && (g.Operator || g.Admin && g.Publish) }
+// roleOf returns the role in which a ban of the Room finds somebody outside of
+// it. On an open server that is a viewer: anybody could say to be more.
+func roleOf(g auth.Grant) room.Role {
+	switch {
+	case g.Open:
+		return room.Viewer
+	case g.Operator:
+		return room.Operator
+	default:
+		return rooms.RoleOf(g, nil)
+	}
+}
 
 // heed passes on what was decided about a request, unless a ban of the Room
 // stands against it.
 func (a *access) heed(g auth.Grant, err error) (auth.Grant, error) {
-	if err != nil || above(g) {
+	if err != nil {
 		return g, err
 	}
-	addr := g.Address
-	if g.Admin && !g.Open {
-		addr = netip.Addr{} // a moderator behind the address of somebody banned
-	}
-	if a.banned(g.Stream, g.Identity, addr) {
+	if a.banned(g.Stream, g.Identity, roleOf(g), g.Address) {
 		return auth.Grant{}, room.ErrBanned
 	}
 	return g, nil
@@ -121,17 +124,14 @@ func (a *access) Mint(o auth.MintOptions) (string, error) { return a.verifier.Lo
 
 // bearer names who asked for an HLS address, for Barred.
 func bearer(g auth.Grant) string {
-	rank := ""
-	if above(g) {
-		rank = "above"
-	}
-	return g.TokenID + "\n" + rank + "\n" + g.Identity
+	return g.TokenID + "\n" + string(roleOf(g)) + "\n" + g.Identity
 }
 
-// Barred reports whether an HLS address that was given out holds no more.
+// Barred reports whether an HLS address that was given out holds no more. Where
+// it is not known who has it, a viewer does.
 func (a *access) Barred(stream, bearer string, addr netip.Addr) bool {
 	token, rest, _ := strings.Cut(bearer, "\n")
-	rank, identity, _ := strings.Cut(rest, "\n")
+	role, identity, _ := strings.Cut(rest, "\n")
 	g := auth.Grant{Stream: stream, TokenID: token, Identity: identity, Address: addr}
-	return a.bars.Check(g, false, time.Now()) != nil || rank == "" && a.banned(stream, identity, addr)
+	return a.bars.Check(g, false, time.Now()) != nil || a.banned(stream, identity, room.Role(role), addr)
 }

@@ -198,32 +198,78 @@ func TestControl(t *testing.T) {
 	require.Equal(t, made.Moderate.Identity, audit.Entries[0].From.Identity)
 }
 
-// Whom a ban reaches beside the Room.
+// Whom a ban reaches beside the Room: those who have a session, who ask for
+// something, and who have an HLS address.
 func TestReachOfABan(t *testing.T) {
 	home, away := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	bob := room.Entry{Kind: room.Banned, Target: "bob"}
-	both := bob
-	both.Address = home
-	for name, c := range map[string]struct {
-		grant     auth.Grant
-		bob, both bool
-	}{
-		"bob":                        {auth.Grant{Identity: "bob", Address: away}, true, true},
-		"somebody at bob's":          {auth.Grant{Identity: "eve", Address: home}, false, true},
-		"somebody elsewhere":         {auth.Grant{Identity: "eve", Address: away}, false, false},
-		"a speaker at bob's":         {auth.Grant{Identity: "sue", Address: home, Publish: true}, false, true},
-		"a moderator at bob's":       {auth.Grant{Identity: "mod", Address: home, Admin: true}, false, false},
-		"a moderator called bob":     {auth.Grant{Identity: "bob", Address: away, Admin: true}, true, true},
-		"a host called bob":          {auth.Grant{Identity: "bob", Address: home, Admin: true, Publish: true}, false, false},
-		"an operator":                {auth.Grant{Identity: "bob", Address: home, Operator: true}, false, false},
-		"anybody, on an open server": {auth.Grant{Address: home, Admin: true, Publish: true, Operator: true, Open: true}, false, true},
-	} {
-		c.grant.Stream = "x"
-		require.Equal(t, c.bob, reaches("x", bob)(session.Info{Grant: c.grant}), name)
-		require.Equal(t, c.both, reaches("x", both)(session.Info{Grant: c.grant}), name)
-		c.grant.Stream = "y"
-		require.False(t, reaches("x", both)(session.Info{Grant: c.grant}), name)
+	mod, root := &room.Person{Role: room.Moderator}, &room.Person{Role: room.Operator}
+	type bearers struct {
+		grant auth.Grant
+		// mod, modBoth and rootBoth: by a moderator, with the address too, and by
+		// the operator so.
+		mod, modBoth, rootBoth bool
 	}
+	for name, c := range map[string]bearers{
+		"bob":                        {auth.Grant{Identity: "bob", Address: away}, true, true, true},
+		"somebody at bob's":          {auth.Grant{Identity: "eve", Address: home}, false, true, true},
+		"somebody elsewhere":         {auth.Grant{Identity: "eve", Address: away}, false, false, false},
+		"a speaker at bob's":         {auth.Grant{Identity: "sue", Address: home, Publish: true}, false, true, true},
+		"a moderator at bob's":       {auth.Grant{Identity: "mod", Address: home, Admin: true}, false, false, false},
+		"a moderator called bob":     {auth.Grant{Identity: "bob", Address: away, Admin: true}, false, false, true},
+		"a host called bob":          {auth.Grant{Identity: "bob", Address: home, Admin: true, Publish: true}, false, false, true},
+		"a host at bob's":            {auth.Grant{Identity: "sue", Address: home, Admin: true, Publish: true}, false, false, false},
+		"an operator":                {auth.Grant{Identity: "bob", Address: home, Admin: true, Publish: true, Operator: true}, false, false, false},
+		"anybody, on an open server": {auth.Grant{Address: home, Admin: true, Publish: true, Operator: true, Open: true}, false, true, true},
+	} {
+		for _, b := range []struct {
+			want bool
+			by   *room.Person
+			addr netip.Addr
+		}{{c.mod, mod, netip.Addr{}}, {c.modBoth, mod, home}, {c.rootBoth, root, home}, {c.rootBoth, nil, home}} {
+			e := room.Entry{Kind: room.Banned, From: b.by, Target: "bob", Address: b.addr}
+			a := access{banned: func(stream, identity string, role room.Role, addr netip.Addr) bool {
+				return stream == "x" && e.Reaches(identity, role, addr)
+			}}
+			for stream, want := range map[string]bool{"x": b.want, "y": false} {
+				g := c.grant
+				g.Stream = stream
+				require.Equal(t, want, reaches("x", e)(session.Info{Grant: g}), "%s: %v", name, e)
+				_, err := a.heed(g, nil)
+				require.Equal(t, want, errors.Is(err, room.ErrBanned), "%s: %v", name, e)
+				require.Equal(t, want, a.Barred(stream, bearer(g), g.Address), "%s: %v", name, e)
+			}
+		}
+	}
+	a := access{banned: func(_, identity string, role room.Role, _ netip.Addr) bool { return identity == "" && role == "" }}
+	require.True(t, a.Barred("x", "", home), "whose address is nobody's own is asked about as a viewer")
+}
+
+// A host whom the operator bans loses all, one whom a moderator bans nothing.
+func TestABannedHost(t *testing.T) {
+	r := serve(t, []string{"FRESHET_AUTH_KEYS=" + key}, "--data-dir", t.TempDir())
+	admin := token(t, "--admin", "--identity", "root")
+	mod := token(t, "--stream", "x", "--admin", "--identity", "mod")
+	host := token(t, "--stream", "x", "--admin", "--publish", "--identity", "ann")
+	const act = "/api/v1/rooms/x/actions"
+	banned := func(want bool) {
+		t.Helper()
+		for path, method := range map[string]string{
+			"/whip/x": http.MethodPost, "/whep/x": http.MethodPost, "/hls/x/index.m3u8": http.MethodGet, act: http.MethodPost,
+		} {
+			_, text := r.send(t, method, path, host, "")
+			require.Equal(t, want, strings.Contains(text, `"banned"`), "%s: %s", path, text)
+		}
+	}
+	// The moderator does not know who ann is.
+	r.ask(t, http.MethodPost, act, mod, `{"type":"ban","target":"ann"}`, 200, nil)
+	banned(false)
+	r.ask(t, http.MethodPost, act, admin, `{"type":"ban","target":"ann"}`, 200, nil)
+	banned(true)
+	var p struct{ Code string }
+	r.ask(t, http.MethodGet, "/rooms/x/events", host, "", 403, &p)
+	require.Equal(t, "banned", p.Code)
+	r.ask(t, http.MethodPost, act, admin, `{"type":"unban","target":"ann"}`, 200, nil)
+	banned(false)
 }
 
 // Who is revoked while the admission webhook thinks does not come in.

@@ -49,12 +49,15 @@ func (b *barList) sweep(now time.Time) bool {
 // barPatience is how long somebody waits whose bans have to be read first.
 const barPatience = 2 * time.Second
 
-// Barred reports whether an identity or an address is banned from a Stream. It
-// waits where the Room has to be read first, and costs next to nothing after
-// that.
-func (h *Handler) Barred(stream, identity string, addr netip.Addr) bool {
+// Barred reports whether a ban stands that reaches somebody in a role, or the
+// address, as room.Entry.Reaches says. It waits where the Room has to be read
+// first, and costs next to nothing after that.
+func (h *Handler) Barred(stream, identity string, role room.Role, addr netip.Addr) bool {
+	if role == room.Operator {
+		return false // whom no ban reaches; the Room need not be read
+	}
 	b := h.barsOf(stream)
-	return b != nil && b.bars(time.Now(), identity, room.Viewer, addr)
+	return b != nil && b.bars(time.Now(), identity, role, addr)
 }
 
 // barsOf returns who is banned from a Stream, nil for nobody.

@@ -15,7 +15,8 @@ import (
 const maxQuery = 256
 
 // RoleOf returns the role that a grant gives. On an open server the query
-// parameter "role" chooses, since anybody may be anything there.
+// parameter "role" chooses, since anybody may be anything there; r is only
+// looked at for that.
 func RoleOf(g auth.Grant, r *http.Request) room.Role {
 	switch {
 	case g.Open:
