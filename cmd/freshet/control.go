@@ -67,6 +67,12 @@ func reaches(stream string, e room.Entry) func(session.Info) bool {
 	}
 }
 
+// revoked returns why somebody is kept out of a Room who was let in a moment
+// ago.
+func (a *access) revoked(g auth.Grant) error {
+	return a.bars.Check(g, false, time.Now()) //nolint:wrapcheck // is the reason
+}
+
 // barred returns why a session is not to go on that was let in before, nil when
 // it may.
 func (a *access) barred(publishing bool) func(session.Info) error {

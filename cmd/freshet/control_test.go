@@ -286,6 +286,18 @@ func TestRevokedWhileAsked(t *testing.T) {
 	require.Equal(t, "revoked", p.Code)
 }
 
+// Rooms ask once more about those who have just come in.
+func TestRevokedOnTheWayIn(t *testing.T) {
+	bars, err := auth.NewBars("")
+	require.NoError(t, err)
+	a := access{bars: bars}
+	bob := auth.Grant{Stream: "x", Identity: "bob"}
+	require.NoError(t, a.revoked(bob))
+	_, err = bars.Add(auth.Bar{Identity: "bob"}, time.Now())
+	require.NoError(t, err)
+	require.ErrorIs(t, a.revoked(bob), auth.ErrRevoked)
+}
+
 // Behind a proxy that is trusted, a client is who the proxy says; of others
 // nobody believes such things.
 func TestClientsBehindAProxy(t *testing.T) {

@@ -69,7 +69,7 @@ func (s *server) openRooms(set *settings, site *httpx.Site, reg *prometheus.Regi
 	r := &set.Rooms
 	var err error
 	s.rooms, err = rooms.New(rooms.Config{
-		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")},
+		Site: site, Auth: roomAccess{&s.access, s.ask(webhook.Play, "room")}, Revoked: s.access.revoked,
 		Room:       room.Config{Node: set.Cluster.Node, History: r.History, Text: r.MaxMessage},
 		MaxSockets: r.MaxSockets, MaxPerAddress: r.MaxPerAddress, OnBar: s.roomBar, OnEntries: func(stream string, entries []room.Entry) { s.hooks.Said(stream, entries) },
 	}, s.roomStore, s.log, reg)

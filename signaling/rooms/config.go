@@ -49,6 +49,12 @@ type Store interface {
 type Config struct {
 	Site *httpx.Site
 	Auth Authorizer
+	// Revoked returns why somebody is not to come in who was let in by Auth a
+	// moment ago: it is asked once they show in the Room, so that a decision
+	// against them finds them there or is found. Of the Grant it gets TokenID,
+	// Identity, Stream and Address; errors are those of package auth. Nil: nobody
+	// is asked.
+	Revoked func(auth.Grant) error
 	// Room is what each Room is like.
 	Room room.Config
 	// MaxSockets bounds the connections of this Node, MaxPerRoom those of one

@@ -89,6 +89,10 @@ func (h *Handler) enter(ctx context.Context, stream string, j room.Join, transpo
 	case refused != nil:
 		return nil, nil, refused
 	}
+	if err = h.revoked(stream, &j); err != nil {
+		h.withdraw(m)
+		return nil, nil, err
+	}
 	h.metrics.transport[transport].Inc()
 	m.own = append(m.own, newFrame("hello", welcome.Position, encode(welcome), time.Now()),
 		newFrame("state", "", encode(welcome.State), time.Now()))
@@ -97,6 +101,14 @@ func (h *Handler) enter(ctx context.Context, stream string, j room.Join, transpo
 		h.metrics.transport[transport].Dec()
 		giveBack()
 	}, nil
+}
+
+// revoked returns why somebody has to leave who has just come in.
+func (h *Handler) revoked(stream string, j *room.Join) error {
+	if h.cfg.Revoked == nil {
+		return nil
+	}
+	return h.cfg.Revoked(auth.Grant{Stream: stream, Identity: j.Person.Identity, TokenID: j.Token, Address: j.Address})
 }
 
 // withdraw takes a member out of the Room.
