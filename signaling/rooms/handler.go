@@ -35,6 +35,8 @@ type Handler struct {
 	spawn  func(func(ctx context.Context)) // nil before Run and after it
 	barred map[string]*barList             // of Rooms that are closed, where there are any
 	kept   map[string]bool                 // Rooms whose bans have not been looked at
+	// streams has the newest Snapshot of each Stream that is known.
+	streams map[string]*media.Snapshot
 }
 
 // How often one address may come into Rooms: each time costs the history. A
@@ -58,6 +60,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 		seats: newSeats(cfg.MaxSockets, cfg.MaxPerAddress),
 		joins: httpx.NewLimiter(httpx.LimitConfig{PerSecond: joinsPerSecond, Burst: joinBurst, Loopback: joinsLoopback}), ready: make(chan struct{}),
 		open: map[string]*keeper{}, barred: map[string]*barList{}, kept: map[string]bool{}, changes: newChanges(),
+		streams: map[string]*media.Snapshot{},
 	}, nil
 }
 
@@ -143,7 +146,7 @@ func (h *Handler) look(name string) *keeper {
 func (h *Handler) retire(k *keeper) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(k.mail) > 0 {
+	if len(k.mail) > 0 || h.streams[k.name] != nil { // which it may not have been told yet
 		return false
 	}
 	h.forgetLocked(k)
@@ -230,7 +233,7 @@ func (h *Handler) StreamChanged(s *media.Snapshot) { h.changes.put(s) }
 // or watched stays open.
 func (h *Handler) tell(ctx context.Context, s *media.Snapshot) {
 	known := s.State == media.Live || s.State == media.Reconnecting || s.Viewers > 0
-	if !known && h.look(s.Name) == nil {
+	if h.note(s, known); !known && h.look(s.Name) == nil {
 		return
 	}
 	for {
@@ -246,6 +249,25 @@ func (h *Handler) tell(ctx context.Context, s *media.Snapshot) {
 		}
 		return
 	}
+}
+
+// note keeps a Snapshot for the keepers that are yet to come: what one of them
+// has been told ends with it.
+func (h *Handler) note(s *media.Snapshot, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if known {
+		h.streams[s.Name] = s
+	} else {
+		delete(h.streams, s.Name)
+	}
+}
+
+// stream returns what is known of a Stream, nil for nothing.
+func (h *Handler) stream(name string) *media.Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[name]
 }
 
 func (k *keeper) streamChanged(now time.Time, s *media.Snapshot, known bool) {

@@ -149,6 +149,9 @@ func (k *keeper) begin(past room.Past) {
 	close(k.loaded)
 	k.logName, k.last = cfg.Log, max(past.Next, 1)-1
 	k.idle = time.Now()
+	if s := k.h.stream(k.name); s != nil {
+		k.streamChanged(k.idle, s, true)
+	}
 }
 
 // guard keeps a mistake in one Room from being the end of all Streams: the Room
