@@ -102,9 +102,9 @@ func TestStreamIsKnownAtOnce(t *testing.T) {
 	var during, after bool
 	require.NoError(t, r.with(t.Context(), "other", func(k *keeper, _ time.Time) {
 		r.note(&media.Snapshot{Name: "other", State: media.Live}, true)
-		during = r.retire(k)
+		during = r.mayRetire(k)
 		r.note(&media.Snapshot{Name: "other", State: media.Ended}, false)
-		after = r.retire(k)
+		after = r.mayRetire(k)
 	}))
 	require.False(t, during)
 	require.True(t, after)

@@ -116,6 +116,10 @@ func (h *Handler) startLocked(f func(ctx context.Context)) error {
 func (h *Handler) keeper(name string) (*keeper, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.keeperLocked(name)
+}
+
+func (h *Handler) keeperLocked(name string) (*keeper, error) {
 	if k := h.open[name]; k != nil {
 		return k, nil
 	}
@@ -141,34 +145,32 @@ func (h *Handler) look(name string) *keeper {
 	return h.open[name]
 }
 
-// retire takes a keeper that has nothing to do out of the house, unless somebody
-// has just come to it.
-func (h *Handler) retire(k *keeper) bool {
+// mayRetire reports whether a keeper that has nothing to do may end: nobody has
+// just come to it.
+func (h *Handler) mayRetire(k *keeper) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(k.mail) > 0 || h.streams[k.name] != nil { // which it may not have been told yet
-		return false
-	}
-	h.forgetLocked(k)
-	return true
+	k.retired = len(k.mail) == 0 && h.streams[k.name] == nil // which it may not have been told yet
+	return k.retired
 }
 
+// forget takes a keeper that has ended out of the house. Until then its Room
+// cannot open again; one whose Stream has come meanwhile does at once.
 func (h *Handler) forget(k *keeper) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.forgetLocked(k)
-	if k.failed != nil {
-		h.kept[k.name] = true // nothing is known of it
-	}
-}
-
-func (h *Handler) forgetLocked(k *keeper) {
 	delete(h.open, k.name)
 	if k.bars.sweep(time.Now()) {
 		h.barred[k.name] = &k.bars
 	}
+	if k.failed != nil {
+		h.kept[k.name] = true // nothing is known of it
+	}
 	h.metrics.rooms.Set(float64(len(h.open)))
 	h.metrics.batch(k.name, 0)
+	if k.retired && k.failed == nil && h.streams[k.name] != nil {
+		_, _ = h.keeperLocked(k.name) // somebody who comes tries again
+	}
 }
 
 // with calls f in the goroutine of a Room's keeper, which it opens if need be.
