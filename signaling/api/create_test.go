@@ -146,6 +146,7 @@ func TestOtherSites(t *testing.T) {
 		{http.MethodPost, "/api/v1/streams", `{"name":"x"}`},
 		{http.MethodPost, "/api/v1/revocations", `{"identity":"x"}`},
 		{http.MethodPost, "/api/v1/rooms/demo/messages", `{"text":"x"}`},
+		{http.MethodPost, "/api/v1/webhooks/replay", `{"all":true}`},
 		{http.MethodDelete, "/api/v1/streams/demo", ""},
 	} {
 		for _, foreign := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Origin", "null"}} {

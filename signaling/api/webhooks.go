@@ -40,7 +40,7 @@ func (h *Handler) webhookRoutes() map[string]httpx.Methods {
 	return map[string]httpx.Methods{
 		"/api/v1/webhooks":              {http.MethodGet: h.listReceivers},
 		"/api/v1/webhooks/dead-letters": {http.MethodGet: h.listDeadLetters},
-		"/api/v1/webhooks/replay":       {http.MethodPost: h.post(h.Auth.Operate, h.replay)},
+		"/api/v1/webhooks/replay":       {http.MethodPost: h.post(h.operates, h.replay)},
 	}
 }
 

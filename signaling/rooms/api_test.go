@@ -78,3 +78,34 @@ func TestAPI(t *testing.T) {
 	require.Equal(t, 4003, end.Code)
 	require.Equal(t, "go", end.Text)
 }
+
+// A Room that opens knows how its Stream does, whatever has become of the one
+// before it.
+func TestStreamIsKnownAtOnce(t *testing.T) {
+	r := serve(t, newMemory(), nil)
+	live := &media.Snapshot{Name: "demo", State: media.Live, Since: time.Now(), Epoch: 7}
+	state := func() string {
+		info, err := r.Room(t.Context(), "demo")
+		require.NoError(t, err)
+		return info.Stream.State
+	}
+	r.StreamChanged(live)
+	require.Eventually(t, func() bool { return r.look("demo") != nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return state() == "live" }, 10*time.Second, time.Millisecond)
+	old := r.look("demo")
+	require.NoError(t, old.post(t.Context(), func(time.Time) { panic("a mistake") }))
+	<-old.ended
+	require.NoError(t, r.with(t.Context(), "demo", func(*keeper, time.Time) {}))
+	require.Equal(t, "live", state())
+
+	// One that would close while the news is on its way to it stays.
+	var during, after bool
+	require.NoError(t, r.with(t.Context(), "other", func(k *keeper, _ time.Time) {
+		r.note(&media.Snapshot{Name: "other", State: media.Live}, true)
+		during = r.mayRetire(k)
+		r.note(&media.Snapshot{Name: "other", State: media.Ended}, false)
+		after = r.mayRetire(k)
+	}))
+	require.False(t, during)
+	require.True(t, after)
+}

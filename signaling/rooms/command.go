@@ -9,8 +9,9 @@ import (
 
 // command carries out what a client sends.
 func (h *Handler) command(s *socket, b []byte) {
-	if !s.allow() {
-		if s.excess++; s.excess > frameBurst {
+	now := time.Now()
+	if !s.budget.allow(now) {
+		if !s.budget.forgive(now) {
 			s.cut(brokeRules)
 			return
 		}

@@ -35,6 +35,8 @@ type Handler struct {
 	spawn  func(func(ctx context.Context)) // nil before Run and after it
 	barred map[string]*barList             // of Rooms that are closed, where there are any
 	kept   map[string]bool                 // Rooms whose bans have not been looked at
+	// streams has the newest Snapshot of each Stream that is known.
+	streams map[string]*media.Snapshot
 }
 
 // How often one address may come into Rooms: each time costs the history. A
@@ -58,6 +60,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 		seats: newSeats(cfg.MaxSockets, cfg.MaxPerAddress),
 		joins: httpx.NewLimiter(httpx.LimitConfig{PerSecond: joinsPerSecond, Burst: joinBurst, Loopback: joinsLoopback}), ready: make(chan struct{}),
 		open: map[string]*keeper{}, barred: map[string]*barList{}, kept: map[string]bool{}, changes: newChanges(),
+		streams: map[string]*media.Snapshot{},
 	}, nil
 }
 
@@ -113,6 +116,10 @@ func (h *Handler) startLocked(f func(ctx context.Context)) error {
 func (h *Handler) keeper(name string) (*keeper, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.keeperLocked(name)
+}
+
+func (h *Handler) keeperLocked(name string) (*keeper, error) {
 	if k := h.open[name]; k != nil {
 		return k, nil
 	}
@@ -138,34 +145,32 @@ func (h *Handler) look(name string) *keeper {
 	return h.open[name]
 }
 
-// retire takes a keeper that has nothing to do out of the house, unless somebody
-// has just come to it.
-func (h *Handler) retire(k *keeper) bool {
+// mayRetire reports whether a keeper that has nothing to do may end: nobody has
+// just come to it.
+func (h *Handler) mayRetire(k *keeper) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(k.mail) > 0 {
-		return false
-	}
-	h.forgetLocked(k)
-	return true
+	k.retired = len(k.mail) == 0 && h.streams[k.name] == nil // which it may not have been told yet
+	return k.retired
 }
 
+// forget takes a keeper that has ended out of the house. Until then its Room
+// cannot open again; one whose Stream has come meanwhile does at once.
 func (h *Handler) forget(k *keeper) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.forgetLocked(k)
-	if k.failed != nil {
-		h.kept[k.name] = true // nothing is known of it
-	}
-}
-
-func (h *Handler) forgetLocked(k *keeper) {
 	delete(h.open, k.name)
 	if k.bars.sweep(time.Now()) {
 		h.barred[k.name] = &k.bars
 	}
+	if k.failed != nil {
+		h.kept[k.name] = true // nothing is known of it
+	}
 	h.metrics.rooms.Set(float64(len(h.open)))
 	h.metrics.batch(k.name, 0)
+	if k.retired && k.failed == nil && h.streams[k.name] != nil {
+		_, _ = h.keeperLocked(k.name) // somebody who comes tries again
+	}
 }
 
 // with calls f in the goroutine of a Room's keeper, which it opens if need be.
@@ -230,7 +235,7 @@ func (h *Handler) StreamChanged(s *media.Snapshot) { h.changes.put(s) }
 // or watched stays open.
 func (h *Handler) tell(ctx context.Context, s *media.Snapshot) {
 	known := s.State == media.Live || s.State == media.Reconnecting || s.Viewers > 0
-	if !known && h.look(s.Name) == nil {
+	if h.note(s, known); !known && h.look(s.Name) == nil {
 		return
 	}
 	for {
@@ -246,6 +251,25 @@ func (h *Handler) tell(ctx context.Context, s *media.Snapshot) {
 		}
 		return
 	}
+}
+
+// note keeps a Snapshot for the keepers that are yet to come: what one of them
+// has been told ends with it.
+func (h *Handler) note(s *media.Snapshot, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if known {
+		h.streams[s.Name] = s
+	} else {
+		delete(h.streams, s.Name)
+	}
+}
+
+// stream returns what is known of a Stream, nil for nothing.
+func (h *Handler) stream(name string) *media.Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[name]
 }
 
 func (k *keeper) streamChanged(now time.Time, s *media.Snapshot, known bool) {

@@ -210,6 +210,35 @@ func TestCommandsBitByBit(t *testing.T) {
 	require.Equal(t, "ack", c.answer("b").Type, "between two commands there is time")
 }
 
+// Frames that are refused now and then, over hours, do not add up; those of a
+// client that never slows down do.
+func TestExcessIsForgotten(t *testing.T) {
+	now := time.Now()
+	// refusals returns how many frames in a row are refused without an end.
+	refusals := func(b budget) (n int) {
+		for b.forgive(now) {
+			n++
+		}
+		return n
+	}
+	b := newBudget(framesPerSecond)
+	for range 3 * frameBurst {
+		for b.allow(now) {
+		}
+		require.True(t, b.forgive(now), "once in a minute")
+		now = now.Add(time.Minute)
+	}
+	require.Equal(t, frameBurst, refusals(b))
+	steady, sent := newBudget(framesPerSecond), 0
+	for ; sent < 10*frameBurst; sent++ {
+		if !steady.allow(now) && !steady.forgive(now) {
+			break
+		}
+		now = now.Add(time.Second / (2 * framesPerSecond))
+	}
+	require.Less(t, sent, 10*frameBurst, "twice as fast as it may")
+}
+
 // Whoever floods is not read for long after the goodbye.
 func TestAFloodIsNotReadToItsEnd(t *testing.T) {
 	r := serve(t, newMemory(), nil)

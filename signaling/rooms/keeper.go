@@ -38,8 +38,10 @@ type keeper struct {
 	ended chan struct{} // closed when no more mail is read
 	// failed is why the Room could not be opened; to be read once it has ended.
 	failed error
-	loaded chan struct{} // closed once the bars are known
-	bars   barList
+	// retired is whether it has ended for want of work.
+	retired bool
+	loaded  chan struct{} // closed once the bars are known
+	bars    barList
 
 	room    *room.Room
 	members map[room.Conn]*member
@@ -136,6 +138,20 @@ func (k *keeper) run(ctx context.Context) {
 	close(k.batches)
 	cancel()
 	_ = g.Wait() // they return nothing
+	k.answer()
+	k.h.forget(k) // not before: the next one shall find all that this one has stored
+}
+
+// answer tells those who still wait how it has ended, after a failure.
+func (k *keeper) answer() {
+	k.guard(func() {
+		select {
+		case s := <-k.stored:
+			k.kept(time.Now(), s)
+		default:
+		}
+	})
+	k.guard(func() { k.next.done(false) })
 }
 
 // begin makes the Room of what is kept of it.
@@ -149,6 +165,9 @@ func (k *keeper) begin(past room.Past) {
 	close(k.loaded)
 	k.logName, k.last = cfg.Log, max(past.Next, 1)-1
 	k.idle = time.Now()
+	if s := k.h.stream(k.name); s != nil {
+		k.streamChanged(k.idle, s, true)
+	}
 }
 
 // guard keeps a mistake in one Room from being the end of all Streams: the Room
@@ -161,7 +180,6 @@ func (k *keeper) guard(f func()) {
 		}
 		k.failed = fmt.Errorf("the room failed: %v", p)
 		k.log.Error("room failed", "panic", p, "stack", string(debug.Stack()))
-		k.h.forget(k)
 		for _, m := range k.members {
 			m.cut(failedRoom)
 		}
@@ -270,7 +288,7 @@ func (k *keeper) retire(now time.Time) bool {
 		k.idle = now
 		return false
 	}
-	return now.Sub(k.idle) >= k.h.cfg.IdleTime && k.h.retire(k)
+	return now.Sub(k.idle) >= k.h.cfg.IdleTime && k.h.mayRetire(k)
 }
 
 // close stores what is left and sends everybody away, with a position.

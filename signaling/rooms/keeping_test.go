@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/freshet-live/freshet/sfu/media"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 	"github.com/freshet-live/freshet/signaling/rooms/store"
 )
@@ -175,4 +177,81 @@ func TestRoomFails(t *testing.T) {
 	// What fails again and again is no endless loop.
 	err := r.with(t.Context(), "bad", func(*keeper, time.Time) { panic("another") })
 	require.ErrorIs(t, err, ErrBusy)
+}
+
+// A Room that fails opens again when all that it has stored is in the Store, and
+// who waits for an answer gets one.
+func TestFailedRoomStoresFirst(t *testing.T) {
+	m := newMemory()
+	m.hold = make(chan struct{})
+	r := serve(t, m, nil)
+	ann := r.dial("demo", "token", "ann")
+	ann.send(command{"type": "message", "id": "1", "text": "one"})
+	k := r.look("demo")
+	require.Eventually(t, func() bool {
+		storing := 0
+		require.NoError(t, r.with(t.Context(), "demo", func(k *keeper, _ time.Time) { storing = k.storing }))
+		return storing == 1
+	}, 10*time.Second, time.Millisecond)
+	acted := make(chan error, 1)
+	go func() {
+		_, err := r.Act(t.Context(), "demo", nil, room.Command{Verb: room.Say, Text: "two"})
+		acted <- err
+	}()
+	require.Eventually(t, func() bool {
+		waiting := 0
+		require.NoError(t, r.with(t.Context(), "demo", func(k *keeper, _ time.Time) { waiting = len(k.next.then) }))
+		return waiting == 1
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, k.post(t.Context(), func(time.Time) { panic("a mistake") }))
+	require.Equal(t, 1011, ann.closed().Code)
+	require.Same(t, k, r.look("demo"), "it has not ended yet")
+	close(m.hold)
+	<-k.ended
+	require.ErrorIs(t, <-acted, ErrNotKept)
+	ann = r.dial("demo", "token", "ann")
+	require.Equal(t, []string{"one"}, ann.texts)
+	require.EqualValues(t, 2, ann.say("2", "two").Seq)
+}
+
+// slowFollower is a Store whose Follow takes its time to end.
+type slowFollower struct {
+	*memory
+	ending, release chan struct{}
+	active, most    atomic.Int32
+}
+
+func (s *slowFollower) Follow(ctx context.Context, _ string, _ func(room.Remote)) error {
+	s.most.Store(max(s.most.Load(), s.active.Add(1)))
+	defer s.active.Add(-1)
+	<-ctx.Done()
+	select {
+	case s.ending <- struct{}{}:
+	default:
+	}
+	<-s.release
+	return ctx.Err()
+}
+
+// Nobody follows a Room before the last who did has ended. A Stream that comes
+// meanwhile has its Room at once.
+func TestOneFollowsAtATime(t *testing.T) {
+	s := &slowFollower{memory: newMemory(), ending: make(chan struct{}, 1), release: make(chan struct{})}
+	release := sync.OnceFunc(func() { close(s.release) })
+	r := serve(t, s, func(c *Config) { c.IdleTime = time.Millisecond })
+	defer release()
+	require.NoError(t, r.with(t.Context(), "demo", func(*keeper, time.Time) {}))
+	k := r.look("demo")
+	<-s.ending
+	require.Same(t, k, r.look("demo"))
+	r.note(&media.Snapshot{Name: "demo", State: media.Live, Epoch: 3}, true)
+	release()
+	<-k.ended
+	next := r.look("demo")
+	require.NotNil(t, next)
+	require.NotSame(t, k, next)
+	info, err := r.Room(t.Context(), "demo")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, info.Stream.Epoch)
+	require.EqualValues(t, 1, s.most.Load())
 }

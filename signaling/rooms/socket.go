@@ -35,9 +35,11 @@ const (
 	// maxLinger bounds what is read meanwhile.
 	maxLinger = 1 << 20
 	// framesPerSecond and frameBurst bound what a client sends, pings included.
-	// Who goes on for frameBurst more is sent away.
-	framesPerSecond = 20
-	frameBurst      = 60
+	// Who goes on for frameBurst more is sent away; of those, one a second is
+	// forgotten.
+	framesPerSecond  = 20
+	frameBurst       = 60
+	excusedPerSecond = 1
 	// atOnce is how many frames one write takes together.
 	atOnce = 16
 )
@@ -63,8 +65,7 @@ type socket struct {
 	conn    net.Conn
 	ws      *websocket.Conn
 	deflate bool
-	frames  *rate.Limiter // that come in
-	excess  int           // how many came beyond that; the reader's
+	budget  budget        // of frames that come in
 	heard   atomic.Int64  // s since 1970
 	pingAt  time.Time     // the keeper's
 	written chan struct{} // closed when sending is over
@@ -73,7 +74,7 @@ type socket struct {
 func newSocket(m *member, ws *websocket.Conn, deflate bool, now time.Time) *socket {
 	s := &socket{
 		member: m, conn: httpx.Unwrap(ws.NetConn()), ws: ws, deflate: deflate,
-		frames: rate.NewLimiter(rate.Limit(m.keeper.h.cfg.frames), frameBurst), written: make(chan struct{}),
+		budget: newBudget(m.keeper.h.cfg.frames), written: make(chan struct{}),
 		// Those who come together shall not all be pinged together.
 		pingAt: now.Add(pingEvery/2 + rand.N(pingEvery/2)),
 	}
@@ -173,12 +174,26 @@ func withMessage(r io.Reader, handle func([]byte)) error {
 	}
 }
 
-// allow takes a frame of the client's budget.
-func (s *socket) allow() bool { return s.frames.Allow() }
+// budget is what a client may send.
+type budget struct{ frames, excess *rate.Limiter }
+
+func newBudget(framesPerSecond float64) budget {
+	return budget{
+		frames: rate.NewLimiter(rate.Limit(framesPerSecond), frameBurst),
+		excess: rate.NewLimiter(excusedPerSecond, frameBurst),
+	}
+}
+
+// allow takes a frame of it.
+func (b budget) allow(now time.Time) bool { return b.frames.AllowN(now, 1) }
+
+// forgive takes a frame that was refused. It reports false for a client that
+// does not slow down.
+func (b budget) forgive(now time.Time) bool { return b.excess.AllowN(now, 1) }
 
 func (s *socket) pinged(data string) error {
 	s.heard.Store(time.Now().Unix())
-	if !s.allow() {
+	if !s.budget.allow(time.Now()) {
 		s.cut(brokeRules)
 		return errFlooding
 	}
@@ -192,7 +207,7 @@ func (s *socket) pinged(data string) error {
 
 func (s *socket) ponged(string) error {
 	s.heard.Store(time.Now().Unix())
-	if !s.allow() {
+	if !s.budget.allow(time.Now()) {
 		s.cut(brokeRules)
 		return errFlooding
 	}
