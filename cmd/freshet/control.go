@@ -63,7 +63,7 @@ func (s *server) roomBar(stream string, e room.Entry) {
 // reaches returns whom a ban in a Stream's Room reaches.
 func reaches(stream string, e room.Entry) func(session.Info) bool {
 	return func(i session.Info) bool {
-		return i.Stream == stream && e.Reaches(i.Identity, roleOf(i.Grant), i.Grant.Address)
+		return i.Stream == stream && e.Reaches(i.Identity, roleOf(i.Grant), i.Address)
 	}
 }
 
