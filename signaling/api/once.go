@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/freshet-live/freshet/internal/httpx"
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 const (
@@ -33,6 +35,9 @@ type call struct {
 	*http.Request
 	grant auth.Grant
 	body  []byte
+	// id is the same for each repetition under an Idempotency-Key, "" without
+	// one. It is that of a room.Command.
+	id string
 }
 
 // decode reads the body; none at all is {}.
@@ -77,7 +82,7 @@ func (h *Handler) post(allow func(r *http.Request) (auth.Grant, error), f func(c
 			return problem(http.StatusBadRequest, codeBadKey, "an %s has up to %d printable ASCII characters", headerKey, maxKey)
 		}
 		run := func() (*saved, error) {
-			rep, err := f(&call{r, grant, body})
+			rep, err := f(&call{r, grant, body, commandID(r, grant, key, body)})
 			if err != nil {
 				return nil, err
 			}
@@ -121,6 +126,19 @@ func fingerprint(r *http.Request, body []byte) [sha256.Size]byte {
 	_, _ = io.WriteString(sum, r.Method+" "+r.URL.EscapedPath()+"\n") // a hash takes everything
 	_, _ = sum.Write(body)
 	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// commandID makes a command's id of a request with an Idempotency-Key, so that the
+// Room knows one again whose answer never came. A request that was corrected
+// under the same key is another command.
+func commandID(r *http.Request, g auth.Grant, key string, body []byte) string {
+	if key == "" {
+		return ""
+	}
+	mark := fingerprint(r, body)
+	sum := sha256.Sum256([]byte(who(g) + "\n" + key + "\n" + string(mark[:])))
+	const enough = 16
+	return room.HiddenID + hex.EncodeToString(sum[:enough])
 }
 
 // saved is an answer as it went out.

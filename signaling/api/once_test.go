@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/signaling/auth"
+	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
 func TestIdempotencyKey(t *testing.T) {
@@ -49,6 +50,37 @@ func TestIdempotencyKey(t *testing.T) {
 
 	require.Equal(t, codeBadKey, post(g.operator, strings.Repeat("k", 256), `{}`).code(t))
 	require.Equal(t, codeBadKey, post(g.operator, "ä", `{}`).code(t))
+}
+
+// What was done although its answer never came is not done again.
+func TestIdempotentCommands(t *testing.T) {
+	g := newRig(t, keys)
+	post := func(token, path, key, body string) answer {
+		return g.do(http.MethodPost, demoRoom+path, token, body, headerKey, key)
+	}
+	entries := func() (n int) {
+		require.NoError(t, g.hall.with("demo", func(r *room.Room, now time.Time) { n = r.Info(now).Kept }))
+		return n
+	}
+	for i, c := range []struct{ path, body, corrected string }{
+		{"/messages", `{"text":"hello"}`, `{"text":"good day"}`},
+		{"/actions", `{"type":"settings","slowMode":10}`, `{"type":"settings","slowMode":20}`},
+		{"/actions", `{"type":"mute","target":"bob","seconds":60}`, `{"type":"mute","target":"bob","seconds":90}`},
+	} {
+		key, before := fmt.Sprint("key", i), entries()
+		g.hall.late = 1
+		require.Equal(t, 503, post(g.host, c.path, key, c.body).status)
+		require.Equal(t, before+1, entries(), c.body)
+		again := post(g.host, c.path, key, c.body)
+		require.Less(t, again.status, 300, again.body)
+		require.Equal(t, before+1, entries(), c.body)
+		require.Less(t, post(g.host, c.path, key+"x", c.corrected).status, 300)
+		g.hall.late = 1
+		require.Equal(t, 503, post(g.host, c.path, key+"y", c.body).status)
+		n := entries()
+		require.Less(t, post(g.host, c.path, key+"y", c.corrected).status, 300)
+		require.Equal(t, n+1, entries(), "a corrected request is another one")
+	}
 }
 
 // print stands for a request.

@@ -133,6 +133,8 @@ type hall struct {
 	now time.Time
 	all map[string]*room.Room
 	cut int
+	// late is how many commands are carried out after their sender has gone.
+	late int
 }
 
 func (h *hall) with(name string, f func(r *room.Room, now time.Time)) error {
@@ -176,6 +178,10 @@ func (h *hall) Messages(_ context.Context, name, before string, limit int) (list
 
 func (h *hall) Act(_ context.Context, name string, by *room.Person, cmd room.Command) (rep room.Reply, err error) {
 	err = h.with(name, func(r *room.Room, now time.Time) { rep = r.Act(now, by, cmd) })
+	if h.late > 0 && err == nil {
+		h.late--
+		return room.Reply{}, rooms.ErrBusy
+	}
 	return rep, err
 }
 

@@ -194,7 +194,7 @@ func (h *Handler) say(c *call) (reply, error) {
 	if !c.grant.PublishData && !c.grant.Operator {
 		return reply{}, problem(http.StatusForbidden, "", "the access token has canPublishData false")
 	}
-	cmd := room.Command{Verb: room.Say, Text: in.Text, ReplyTo: in.ReplyTo, MediaTime: in.MediaTime}
+	cmd := room.Command{Verb: room.Say, ID: c.id, Text: in.Text, ReplyTo: in.ReplyTo, MediaTime: in.MediaTime}
 	if in.Announce {
 		cmd.Verb = room.Announce
 	}
@@ -230,6 +230,7 @@ func (h *Handler) act(c *call) (reply, error) {
 	if !slices.Contains(actions, cmd.Verb) {
 		return reply{}, problem(http.StatusBadRequest, codeBadField, "type is none of pin, delete, clear, settings, mute, unmute, ban, unban")
 	}
+	cmd.ID = c.id // an Action has none
 	done, err := h.carryOut(c.Context(), c.PathValue("stream"), c.grant, cmd)
 	return reply{status: http.StatusOK, body: done}, err
 }

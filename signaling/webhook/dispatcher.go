@@ -96,7 +96,10 @@ type Dispatcher struct {
 	often     rate.Sometimes // for the log
 	wake      chan struct{}  // capacity 1: a batch has begun
 	liveText  []byte         // what is in the file of broadcasts; Run's
-	saved     bool           // whether there is a file of what waits; Run's
+
+	saving  sync.Mutex // the file of what waits, and:
+	saved   bool       // whether there is one
+	resumed bool       // whether what the last Run has left in it is queued
 
 	mu     sync.Mutex
 	book   *book

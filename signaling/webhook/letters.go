@@ -179,8 +179,9 @@ func readFile(path string, f func(Letter)) error {
 	return err
 }
 
-// take removes the Letters that match and returns them, oldest first.
-func (d *letters) take(match func(Letter) bool) ([]Letter, error) {
+// take removes the Letters that match and returns them, oldest first. Before
+// that it hands them to keep, and leaves all where they are if that fails.
+func (d *letters) take(match func(Letter) bool, keep func([]Letter) error) ([]Letter, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var taken, kept []Letter
@@ -191,6 +192,9 @@ func (d *letters) take(match func(Letter) bool) ([]Letter, error) {
 			kept = append(kept, l)
 		}
 	}); err != nil || len(taken) == 0 {
+		return nil, err
+	}
+	if err := keep(taken); err != nil {
 		return nil, err
 	}
 	if err := writeLetters(filepath.Join(d.dir, deadFile), kept); err != nil {

@@ -48,6 +48,8 @@ func (d *Dispatcher) resume() {
 	if d.cfg.Dir == "" {
 		return
 	}
+	d.saving.Lock()
+	defer d.saving.Unlock()
 	path := filepath.Join(d.cfg.Dir, pendingFile)
 	now, n := time.Now(), 0
 	err := readFile(path, func(l Letter) {
@@ -58,7 +60,7 @@ func (d *Dispatcher) resume() {
 		l.Reason, l.DiedAt = "the receiver is no longer configured", now.UnixMilli()
 		d.store(l)
 	})
-	d.saved = true
+	d.saved, d.resumed = true, true
 	if err != nil {
 		d.log.Error("webhooks of the last run are lost", "err", err)
 	}
@@ -138,7 +140,20 @@ func (d *Dispatcher) requeue(now time.Time, l Letter) bool {
 
 // save writes what the receivers have not got, and returns how much that is.
 func (d *Dispatcher) save() (int, error) {
+	d.saving.Lock()
+	defer d.saving.Unlock()
+	return d.saveLocked(nil)
+}
+
+// saveLocked is save with Letters that are about to be queued. The caller has
+// d.saving.
+func (d *Dispatcher) saveLocked(more []Letter) (int, error) {
 	var all []Letter
+	if path := filepath.Join(d.cfg.Dir, pendingFile); d.cfg.Dir != "" && !d.resumed {
+		if err := readFile(path, func(l Letter) { all = append(all, l) }); err != nil {
+			return 0, err
+		}
+	}
 	for _, r := range d.receivers {
 		r.mu.Lock()
 		for _, it := range append(r.queue.rest(), r.lost...) {
@@ -146,6 +161,7 @@ func (d *Dispatcher) save() (int, error) {
 		}
 		r.mu.Unlock()
 	}
+	all = append(all, more...)
 	if d.cfg.Dir == "" || len(all) == 0 && !d.saved {
 		return 0, nil
 	}

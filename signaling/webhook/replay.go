@@ -82,6 +82,9 @@ func (d *Dispatcher) Replay(what Replay) (Replayed, error) {
 		wanted[id] = false
 	}
 	out := Replayed{Skipped: []string{}}
+	// Until they are queued nobody may write what waits without them.
+	d.saving.Lock()
+	defer d.saving.Unlock()
 	taken, err := d.dead.take(func(l Letter) bool {
 		event, _, _ := strings.Cut(l.ID, ".")
 		if _, named := wanted[l.ID]; named {
@@ -95,6 +98,9 @@ func (d *Dispatcher) Replay(what Replay) (Replayed, error) {
 			out.Skipped = append(out.Skipped, l.ID)
 		}
 		return known[l.Receiver]
+	}, func(taken []Letter) error {
+		_, err := d.saveLocked(taken)
+		return err
 	})
 	if err != nil {
 		return Replayed{}, err

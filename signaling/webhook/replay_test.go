@@ -2,13 +2,16 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,6 +79,48 @@ func TestReplay(t *testing.T) {
 	require.Len(t, deadOf(t, other), len(done.Skipped))
 }
 
+// A dead letter that is sent again is always in a file: among those that wait
+// before it leaves the dead ones.
+func TestReplayLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	hold := make(chan struct{})
+	s := newSink(t, func(http.ResponseWriter, *http.Request, authtest.Event) { <-hold })
+	cfg := Config{URLs: []string{s.URL}, Dir: dir, Save: time.Hour}
+	to := receiverID(s.URL)
+	letter := func(id string) Letter {
+		return Letter{ID: id + "." + to, Event: "room_started", Receiver: to, DiedAt: 1, Body: json.RawMessage(`{"id":"` + id + `"}`)}
+	}
+	waiting := func() (ids []string) {
+		require.NoError(t, readFile(filepath.Join(dir, pendingFile), func(l Letter) { ids = append(ids, l.ID) }))
+		return ids
+	}
+	// The last process has left something, and this one has not begun yet.
+	require.NoError(t, writeLetters(filepath.Join(dir, pendingFile), []Letter{letter("EV_0")}))
+	d, err := New(cfg, keySigner{testKeys}, slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, err)
+	require.NoError(t, d.dead.add(letter("EV_1")))
+	_, err = d.Replay(Replay{All: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"EV_0." + to, "EV_1." + to}, waiting())
+	require.Empty(t, deadOf(t, d))
+
+	d, _ = started(t, cfg)
+	t.Cleanup(sync.OnceFunc(func() { close(hold) })) // before stop
+	require.Eventually(t, func() bool { return d.Receivers()[0].Queued == 2 }, patience, time.Millisecond)
+	require.NoError(t, d.dead.add(letter("EV_2")))
+	done, err := d.Replay(Replay{All: true})
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Replayed)
+	require.ElementsMatch(t, []string{"EV_0." + to, "EV_1." + to, "EV_2." + to}, waiting())
+
+	// What cannot be written stays where it is.
+	require.NoError(t, d.dead.add(letter("EV_3")))
+	full := errors.New("disk full")
+	_, err = d.dead.take(func(Letter) bool { return true }, func([]Letter) error { return full })
+	require.ErrorIs(t, err, full)
+	require.Len(t, deadOf(t, d), 1)
+}
+
 func TestDeadLettersAreBounded(t *testing.T) {
 	d := &letters{dir: t.TempDir(), max: 1000}
 	line, err := json.Marshal(Letter{ID: "EV_0000.r", Receiver: "r", Body: json.RawMessage(`{}`)})
@@ -89,7 +134,7 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	require.IsIncreasing(t, kept)
 	require.LessOrEqual(t, len(kept)*len(line), 2300)
 	require.Greater(t, len(kept)*len(line), 800)
-	taken, err := d.take(func(l Letter) bool { return l.ID != "EV_0199.r" })
+	taken, err := d.take(func(l Letter) bool { return l.ID != "EV_0199.r" }, func([]Letter) error { return nil })
 	require.NoError(t, err)
 	require.Len(t, taken, len(kept)-1)
 	kept = nil

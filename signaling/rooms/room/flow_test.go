@@ -383,6 +383,10 @@ func TestMessagesPageByPage(t *testing.T) {
 func TestPublicTellsNobodyWhatIsForModerators(t *testing.T) {
 	e := Entry{Kind: Banned, Target: "x", Reason: "r", Address: home, Node: "n1"}
 	require.JSONEq(t, `{"seq":0,"id":"","kind":"banned","at":0,"target":"x"}`, string(must(json.Marshal(e.Public()))))
+	e.Client = HiddenID + "abc"
+	require.Empty(t, e.Public().Client)
+	e.Client = "mine"
+	require.Equal(t, "mine", e.Public().Client)
 	r := open(t)
 	done(t, do(t, r, start, 3, `{"type":"ban","target":"x","reason":"r"}`))
 	require.Equal(t, "r", join(t, r, 9, "mo", Moderator).Bans[0].Reason)

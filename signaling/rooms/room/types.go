@@ -8,7 +8,10 @@
 // reactions, how the Stream does) is told by its newest value.
 package room
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Role is what somebody may do in a Room. Each may do what those before may.
 type Role string
@@ -114,10 +117,17 @@ type Entry struct {
 	Address netip.Addr `json:"address,omitzero"`
 }
 
+// HiddenID begins the ids of commands that no client has chosen.
+const HiddenID = "api:"
+
 // Public returns the Entry as everybody may see it: without Reason, Address and
-// Node, and without the name of an operator.
+// Node, without a Client that begins with HiddenID, and without the name of an
+// operator.
 func (e Entry) Public() Entry {
 	e.Reason, e.Address, e.Node = "", netip.Addr{}, ""
+	if strings.HasPrefix(e.Client, HiddenID) {
+		e.Client = ""
+	}
 	if e.From != nil && e.From.Role == Operator {
 		e.From = nil
 	}
