@@ -170,10 +170,14 @@ func TestControl(t *testing.T) {
 	r.ask(t, http.MethodPost, "/api/v1/revocations", admin, `{"token":"`+bob.Token+`"}`, 201, nil)
 	requireCut(t, ws, 4003)
 	r.sessions(t, admin, "x-1", "viewer", 0)
-	for _, path := range []string{hls, "/rooms/x-1/events", "/rooms/x-1/ws"} {
+	for _, path := range []string{hls, "/rooms/x-1/events"} {
 		r.ask(t, http.MethodGet, path, bob.Token, "", 403, &p)
 		require.Equal(t, "revoked", p.Code, path)
 	}
+	_, res, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(r.base, "http")+"/rooms/x-1/ws?token="+bob.Token, nil)
+	require.ErrorIs(t, err, websocket.ErrBadHandshake)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 403, res.StatusCode)
 
 	// And ends the stream.
 	var ended api.Ended

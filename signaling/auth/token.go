@@ -15,7 +15,7 @@ import (
 // not looked into, but names its bearer: OBS users type any stream key that
 // they like.
 func open(r *http.Request) Grant {
-	g := Grant{Open: true, Operator: true, Address: address(r)}
+	g := Grant{Open: true, Operator: true, Address: Address(r)}
 	if token, ok := FromRequest(r); ok {
 		g.Identity, g.TokenID = hash(token), hash(token)
 	}
@@ -33,7 +33,7 @@ func (v *Verifier) verify(r *http.Request) (Grant, *livekit.VideoGrant, error) {
 		return Grant{}, nil, ErrNoToken
 	}
 	g, video, err := v.look(token)
-	g.Address = address(r)
+	g.Address = Address(r)
 	return g, video, err
 }
 
@@ -114,8 +114,9 @@ func hash(token string) string {
 	return "token-" + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// address returns the client's address.
-func address(r *http.Request) netip.Addr {
+// Address returns the address that a request comes from, the zero Addr where it
+// is not known.
+func Address(r *http.Request) netip.Addr {
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		return at.Addr().Unmap().WithZone("")
 	}

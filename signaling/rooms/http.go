@@ -24,10 +24,6 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	grant, err := h.cfg.Auth.Room(r, stream)
-	if err != nil {
-		return err
-	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		if r.ProtoMajor == 1 { // there is no such thing in HTTP/2
 			w.Header().Set("Connection", "Upgrade")
@@ -35,10 +31,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) error {
 		}
 		return httpx.Fail(http.StatusUpgradeRequired, "this is a WebSocket; .../events is for reading by plain HTTP")
 	}
-	if err := h.joins.Check(r, time.Now()); err != nil {
-		return err
-	}
-	m, leave, err := h.enter(r.Context(), stream, visitor(grant, r), byWebSocket)
+	m, leave, err := h.enter(r, stream, byWebSocket)
 	if err != nil {
 		return err
 	}
@@ -121,14 +114,7 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	grant, err := h.cfg.Auth.Room(r, stream)
-	if err != nil {
-		return err
-	}
-	if err := h.joins.Check(r, time.Now()); err != nil {
-		return err
-	}
-	m, leave, err := h.enter(r.Context(), stream, visitor(grant, r), byEvents)
+	m, leave, err := h.enter(r, stream, byEvents)
 	if err != nil {
 		return err
 	}

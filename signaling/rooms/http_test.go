@@ -4,11 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
-	"net/netip"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/internal/httpx"
@@ -16,21 +17,8 @@ import (
 	"github.com/freshet-live/freshet/signaling/rooms/room"
 )
 
-// placed gives everybody an address.
-type placed struct{ addr netip.Addr }
-
-func (p placed) Room(r *http.Request, stream string) (auth.Grant, error) {
-	g, err := anybody{}.Room(r, stream)
-	g.Address = p.addr
-	if r.URL.Query().Get("from") != "" {
-		g.Address = netip.MustParseAddr(r.URL.Query().Get("from"))
-	}
-	return g, err
-}
-
 func TestLimits(t *testing.T) {
 	r := serve(t, newMemory(), func(c *Config) {
-		c.Auth = placed{netip.MustParseAddr("192.0.2.1")}
 		c.MaxSockets, c.MaxPerAddress, c.MaxPerRoom, c.MaxRooms = 9, 3, 4, 2
 	})
 	refused := func(status int, name string, pairs ...string) {
@@ -43,10 +31,10 @@ func TestLimits(t *testing.T) {
 	}
 	var all []*client
 	for i := range 3 {
-		all = append(all, r.dial("demo", "token", fmt.Sprint(i)))
+		all = append(all, r.dial("demo", "token", fmt.Sprint(i), "from", "192.0.2.1"))
 	}
-	refused(http.StatusTooManyRequests, "demo", "token", "3")
-	refused(http.StatusTooManyRequests, "other", "token", "3")
+	refused(http.StatusTooManyRequests, "demo", "token", "3", "from", "192.0.2.1")
+	refused(http.StatusTooManyRequests, "other", "token", "3", "from", "192.0.2.1")
 	all = append(all, r.dial("demo", "token", "4", "from", "192.0.2.2"))
 	refused(http.StatusServiceUnavailable, "demo", "token", "5", "from", "192.0.2.3")
 	for i := range 3 { // a proxy on this machine brings everybody
@@ -65,6 +53,59 @@ func TestLimits(t *testing.T) {
 		defer r.seats.mu.Unlock()
 		return r.seats.taken == 0 && len(r.seats.by) == 0
 	}, 10*time.Second, 5*time.Millisecond)
+}
+
+// slowAuth decides when it is told to.
+type slowAuth struct {
+	asked  chan struct{}
+	decide chan error
+}
+
+func (a *slowAuth) Room(r *http.Request, stream string) (auth.Grant, error) {
+	a.asked <- struct{}{}
+	if err := <-a.decide; err != nil {
+		return auth.Grant{}, err
+	}
+	return anybody{}.Room(r, stream)
+}
+
+// Whether somebody may come in is asked last, and at once only for as many as
+// there are seats.
+func TestAsksLast(t *testing.T) {
+	a := &slowAuth{asked: make(chan struct{}, 100), decide: make(chan error)}
+	r := serve(t, newMemory(), func(c *Config) { c.Auth, c.MaxPerAddress = a, 3 })
+	get := func(path string) int {
+		resp, err := http.Get(r.base + path)
+		if !assert.NoError(t, err) {
+			return 0
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	const events = "/rooms/demo/events?token=ann&from=192.0.2.1"
+	require.Equal(t, http.StatusUpgradeRequired, get("/rooms/demo/ws?token=ann"))
+	got := make(chan int, 3)
+	for range 3 {
+		go func() { got <- get(events) }()
+	}
+	for range 3 {
+		<-a.asked
+	}
+	for range 10 {
+		require.Equal(t, http.StatusTooManyRequests, get(events))
+	}
+	require.Empty(t, a.asked)
+	for range 3 {
+		a.decide <- httpx.Fail(http.StatusForbidden, "no")
+		require.Equal(t, http.StatusForbidden, <-got)
+	}
+	r.seats.mu.Lock()
+	require.Zero(t, r.seats.taken, "who is refused has no seat")
+	r.seats.mu.Unlock()
+	r.joins = httpx.NewLimiter(httpx.LimitConfig{PerSecond: .001, Burst: 1, Loopback: 1})
+	require.NoError(t, r.joins.Check(httptest.NewRequest(http.MethodGet, events, nil), time.Now())) // of 192.0.2.1
+	require.Equal(t, http.StatusTooManyRequests, get(events))
+	require.Empty(t, a.asked)
 }
 
 // More than ten of one identity: the oldest goes.

@@ -64,10 +64,29 @@ func parameter(r *http.Request, name string) string {
 	return ""
 }
 
+// admit lets in who may come, and gives them a seat. What costs nothing is asked
+// first: about a token another server may have to be asked, and that only as
+// often at once as there are seats.
+func (h *Handler) admit(r *http.Request, stream string) (j room.Join, giveBack func(), err error) {
+	if err := h.joins.Check(r, time.Now()); err != nil {
+		return j, nil, err
+	}
+	giveBack, err = h.seats.take(auth.Address(r))
+	if err != nil {
+		return j, nil, err
+	}
+	grant, err := h.cfg.Auth.Room(r, stream)
+	if err != nil {
+		giveBack()
+		return j, nil, err
+	}
+	return visitor(grant, r), giveBack, nil
+}
+
 // enter brings somebody into a Room. The member's own frames are those that
 // begin each connection, and the member has to leave in the end.
-func (h *Handler) enter(ctx context.Context, stream string, j room.Join, transport int) (m *member, leave func(), err error) {
-	giveBack, err := h.seats.take(j.Address)
+func (h *Handler) enter(r *http.Request, stream string, transport int) (m *member, leave func(), err error) {
+	j, giveBack, err := h.admit(r, stream)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,7 +99,7 @@ func (h *Handler) enter(ctx context.Context, stream string, j room.Join, transpo
 	m = newMember(j.Conn)
 	var welcome room.Welcome
 	var refused error
-	err = h.with(ctx, stream, func(k *keeper, now time.Time) { welcome, refused = k.join(now, m, j) })
+	err = h.with(r.Context(), stream, func(k *keeper, now time.Time) { welcome, refused = k.join(now, m, j) })
 	switch {
 	case err != nil:
 		// The keeper may come to it later, though nobody waits any more.

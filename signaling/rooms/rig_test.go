@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -146,7 +147,7 @@ func serve(t *testing.T, store Store, set func(*Config)) *rig {
 	}()
 	mux := http.NewServeMux()
 	h.Register(mux)
-	srv := httptest.NewUnstartedServer(cfg.Site.Handler(mux))
+	srv := httptest.NewUnstartedServer(from(cfg.Site.Handler(mux)))
 	srv.Listener = httpx.Listener{Listener: srv.Listener}
 	srv.Start()
 	r.base = srv.URL
@@ -158,6 +159,16 @@ func serve(t *testing.T, store Store, set func(*Config)) *rig {
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return r
+}
+
+// from lets the query parameter "from" say where a request comes from.
+func from(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if addr := r.URL.Query().Get("from"); addr != "" {
+			r.RemoteAddr = net.JoinHostPort(addr, "1")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // testErrors is the part of signaling.Errors that is about Rooms.
