@@ -170,7 +170,7 @@ func TestControl(t *testing.T) {
 	r.ask(t, http.MethodPost, "/api/v1/revocations", admin, `{"token":"`+bob.Token+`"}`, 201, nil)
 	requireCut(t, ws, 4003)
 	r.sessions(t, admin, "x-1", "viewer", 0)
-	for _, path := range []string{hls, "/rooms/x-1/events"} {
+	for _, path := range []string{hls, "/rooms/x-1/events", "/rooms/x-1/ws"} {
 		r.ask(t, http.MethodGet, path, bob.Token, "", 403, &p)
 		require.Equal(t, "revoked", p.Code, path)
 	}

@@ -25,6 +25,13 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
+		// Whoever may not come in learns that first, whatever they ask by.
+		if err := h.joins.Check(r, time.Now()); err != nil {
+			return err
+		}
+		if _, err := h.cfg.Auth.Room(r, stream); err != nil {
+			return err
+		}
 		if r.ProtoMajor == 1 { // there is no such thing in HTTP/2
 			w.Header().Set("Connection", "Upgrade")
 			w.Header().Set("Upgrade", "websocket")

@@ -109,7 +109,9 @@ test("nobody is told of a picture before it is seen", async () => {
   await far.getByTestId("timed").uncheck();
   await far.getByTestId("close-panel").click();
   const moment = await near.evaluate(() => Date.now());
-  await sayRaw(near, "talk", { token: "hasty", name: "Hasty" }, [{ type: "message", text: "At once!", mediaTime: moment }]);
+  await sayRaw(near, "talk", { token: "hasty", name: "Hasty" }, [
+    { type: "message", text: "At once!", mediaTime: moment },
+  ]);
   const early = await appearance(far, "At once!");
   expect(early.at - early.arrived).toBeLessThan(300);
   expect(early.captured).toBeLessThan(moment);
