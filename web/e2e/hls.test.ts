@@ -11,6 +11,7 @@ import {
   type Recording,
   recorded,
   type SeenFrame,
+  seenBy,
 } from "./support/clock.ts";
 import { figures, playerState } from "./support/pages.ts";
 import { mintToken, Server } from "./support/server.ts";
@@ -120,7 +121,7 @@ test("when WHEP breaks off, LL-HLS goes on with the next frame", async () => {
     return fetch(url, { method: "DELETE" });
   }, session);
   await path(page, "hls");
-  await page.waitForTimeout(3000);
+  await seenBy(page, "hls");
   const { frames, paths } = await recorded(page);
   const { step, gap } = change("WHEP to LL-HLS", frames, paths);
   expect(step).toBeGreaterThanOrEqual(STRICT ? 0 : -500);
@@ -141,7 +142,7 @@ test("without a seat LL-HLS plays, and WHEP as soon as there is one", async () =
   await first.close();
   await recorded(second);
   await path(second, "whep", 60_000);
-  await second.waitForTimeout(3000);
+  await seenBy(second, "whep");
   const { frames, paths } = await recorded(second);
   const { step, gap } = change("LL-HLS to WHEP", frames, paths);
   // The next frame follows, or what the two are apart from live is skipped or repeated.

@@ -146,6 +146,18 @@ export async function recorded(page: Page): Promise<Recording> {
   });
 }
 
+/** Waits until a frame that came by a path has been seen since the last `recorded`. */
+export async function seenBy(page: Page, path: string): Promise<void> {
+  await page.waitForFunction(
+    (wanted) =>
+      (window as unknown as { recording: Recording }).recording.frames.some(
+        (f) => f.path === wanted && f.drawn !== undefined,
+      ),
+    path,
+    { timeout: 20_000 },
+  );
+}
+
 /** A quantile, 0 to 1, of some numbers. */
 export function quantile(values: number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
