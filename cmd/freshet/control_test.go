@@ -17,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet-live/freshet/internal/nginxtest"
 	"github.com/freshet-live/freshet/signaling/api"
 	"github.com/freshet-live/freshet/signaling/auth"
 	"github.com/freshet-live/freshet/signaling/rooms/room"
@@ -117,6 +118,15 @@ func (r *running) sessions(t *testing.T, admin, stream, kind string, n int) (lis
 	return list
 }
 
+// requireShut is about a Room that a token does not open.
+func (r *running) requireShut(t *testing.T, stream, token string) {
+	t.Helper()
+	_, res, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(r.base, "http")+"/rooms/"+stream+"/ws?token="+token, nil)
+	require.ErrorIs(t, err, websocket.ErrBadHandshake)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusForbidden, res.StatusCode)
+}
+
 // An operator makes a stream, sees who is there, and sends them away, by each
 // of the ways in which somebody may be unwanted.
 func TestControl(t *testing.T) {
@@ -174,10 +184,7 @@ func TestControl(t *testing.T) {
 		r.ask(t, http.MethodGet, path, bob.Token, "", 403, &p)
 		require.Equal(t, "revoked", p.Code, path)
 	}
-	_, res, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(r.base, "http")+"/rooms/x-1/ws?token="+bob.Token, nil)
-	require.ErrorIs(t, err, websocket.ErrBadHandshake)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, 403, res.StatusCode)
+	r.requireShut(t, "x-1", bob.Token)
 
 	// And ends the stream.
 	var ended api.Ended
@@ -327,7 +334,7 @@ func TestClientsBehindAProxy(t *testing.T) {
 func TestClientsBehindNginx(t *testing.T) {
 	r := serve(t, []string{"FRESHET_HTTP_TRUSTED_PROXIES=127.0.0.1"}, "--data-dir", t.TempDir())
 	r.ask(t, http.MethodPost, "/api/v1/revocations", "", `{"address":"127.0.0.2"}`, 201, nil)
-	front := nginx(t, r.base)
+	front := nginxtest.Start(t, r.base)
 	for from, want := range map[string]int{"127.0.0.2": http.StatusForbidden, "127.0.0.3": http.StatusOK} {
 		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}

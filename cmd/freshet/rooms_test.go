@@ -2,14 +2,10 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/internal/bench"
+	"github.com/freshet-live/freshet/internal/nginxtest"
 )
 
 // chat is a WebSocket of a Room.
@@ -144,7 +141,7 @@ func TestBenchChatWithKeys(t *testing.T) {
 // Our sample of nginx lets WebSockets and event streams through, at once.
 func TestRoomsBehindNginx(t *testing.T) {
 	r := serve(t, nil, "--data-dir", t.TempDir())
-	front := nginx(t, r.base)
+	front := nginxtest.Start(t, r.base)
 	ann := enter(t, front, "token=ann&name=Ann", nil)
 	ann.find(`"type":"hello"`)
 	res, err := http.Get(front + "/rooms/demo/events")
@@ -158,45 +155,4 @@ func TestRoomsBehindNginx(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(strings.TrimPrefix(s.Text(), "data: ")), &m))
 	require.Equal(t, "events", m.Type)
 	http.DefaultClient.CloseIdleConnections()
-}
-
-// nginx runs the real one with our sample, and returns its address.
-func nginx(t *testing.T, behind string) string {
-	t.Helper()
-	program, err := exec.LookPath("nginx")
-	require.NoError(t, err, "make tools installs it")
-	sample, err := os.ReadFile("../../deploy/nginx/freshet.conf")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
-	text := strings.NewReplacer("127.0.0.1:8080", strings.TrimPrefix(behind, "http://"), "listen 80;", "listen "+addr+";",
-		"/var/cache/nginx/freshet", filepath.Join(dir, "cache")).Replace(string(sample))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "freshet.conf"), []byte(text), 0o600))
-	conf := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(conf, []byte(`daemon off; master_process off; error_log stderr warn; pid `+dir+`/pid;
-events {}
-http {
-  access_log off;
-  client_body_temp_path `+dir+`/body; proxy_temp_path `+dir+`/proxy; fastcgi_temp_path `+dir+`/f; uwsgi_temp_path `+dir+`/u; scgi_temp_path `+dir+`/s;
-  include freshet.conf;
-}
-`), 0o600))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "-c", conf, "-p", dir, "-e", "stderr")
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
-	return "http://" + addr
 }

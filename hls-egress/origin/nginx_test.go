@@ -1,13 +1,8 @@
 package origin
 
 import (
-	"context"
 	"maps"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet-live/freshet/internal/bench"
+	"github.com/freshet-live/freshet/internal/nginxtest"
 )
 
 // counter counts what comes to the origin.
@@ -30,54 +26,6 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.seen[r.URL.RequestURI()]++
 	c.mu.Unlock()
 	c.Handler.ServeHTTP(w, r)
-}
-
-// nginx runs the real one with our sample in front of an origin, and returns
-// its address.
-func nginx(t *testing.T, origin string) string {
-	t.Helper()
-	program, err := exec.LookPath("nginx")
-	require.NoError(t, err, "make tools installs it")
-	sample, err := os.ReadFile("../../deploy/nginx/freshet.conf")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
-	text := string(sample)
-	for from, to := range map[string]string{
-		"127.0.0.1:8080": strings.TrimPrefix(origin, "http://"), "listen 80;": "listen " + addr + ";",
-		"/var/cache/nginx/freshet": filepath.Join(dir, "cache"),
-	} {
-		require.Equal(t, 1, strings.Count(text, from), from)
-		text = strings.Replace(text, from, to, 1)
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "freshet.conf"), []byte(text), 0o600))
-	require.NoError(t, os.WriteFile(conf, []byte(`daemon off; master_process off; worker_processes 1; error_log stderr warn; pid `+dir+`/pid;
-events { worker_connections 4096; }
-http {
-  access_log off; keepalive_requests 100000;
-  client_body_temp_path `+dir+`/body; proxy_temp_path `+dir+`/proxy; fastcgi_temp_path `+dir+`/f; uwsgi_temp_path `+dir+`/u; scgi_temp_path `+dir+`/s;
-  include freshet.conf;
-}
-`), 0o600))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "-c", conf, "-p", dir, "-e", "stderr")
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
-	return "http://" + addr
 }
 
 // However many players ask, the origin sees each object once, and those whose
@@ -98,7 +46,7 @@ func behindNginx(t *testing.T, access Access) {
 	count := &counter{Handler: r.handler, seen: map[string]int{}}
 	r.handler = count
 	origin := r.server(t.Context(), false)
-	front := nginx(t, origin.URL)
+	front := nginxtest.Start(t, origin.URL)
 	const clients = 60
 	rep, err := bench.RunHLS(t.Context(), bench.HLSOptions{
 		URL: front + "/hls/demo/index.m3u8?token=sesame", Clients: clients, Duration: 5 * time.Second,
